@@ -1,0 +1,18 @@
+import { fileURLToPath } from "node:url";
+
+import { defineConfig } from "vitest/config";
+
+/** Where the gate wants the figures of the run, as JSON. */
+const results = process.env["TEST_RESULTS"];
+
+export default defineConfig({
+  test: {
+    root: fileURLToPath(new URL("..", import.meta.url)),
+    include: ["test/**/*.test.ts"],
+    // Two cores run real servers, workers and SQLite files at once: a slow machine is not a failure.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    pool: "forks",
+    reporters: results === undefined ? ["default"] : ["default", ["json", { outputFile: results }]],
+  },
+});
