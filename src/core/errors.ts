@@ -1,0 +1,82 @@
+/**
+ * Every code that meterbook prints, with what it means and the way out. ERRORS.md beside this file is the page behind
+ * each help link; a test holds the two together.
+ */
+export const ERROR_CODES = {
+  METER_CONFIG_NOT_FOUND: "No configuration file was found.",
+  METER_CONFIG_UNREADABLE: "The configuration file cannot be read.",
+  METER_CONFIG_INVALID: "The configuration has mistakes.",
+  METER_CONFIG_DOUBTFUL: "The configuration works, but something in it is probably not meant.",
+  METER_OPTION_INVALID: "An option given to meter() or createServer() is wrong.",
+  METER_TRACK_INVALID: "track() or req.meter.add() was called with something that is not usable.",
+  METER_AGGREGATE_CHANGED: "The aggregate of an existing meter was changed.",
+  METER_METERS_CHANGED: "Another process changed the meters after these events were judged; nothing was stored.",
+  METER_STORE_UNREADABLE: "The database cannot be opened.",
+  METER_STORE_VERSION: "The database was made by another version of meterbook.",
+  METER_STORE_BUCKETS: "The database's usage buckets are wider than the report window.",
+  METER_STORE_FAILED: "The database failed while it was read or written; nothing of the operation was kept.",
+  METER_STORE_BUSY: "Usage kept arriving while it was recomputed.",
+  METER_SQLITE_UNSAFE: "The SQLite library or its settings can lose committed data.",
+  METER_DRIVER_UNSUPPORTED: "This better-sqlite3 crashes on this Node.",
+  METER_JOURNAL_UNWRITABLE: "The journal cannot be written; the app goes on, usage is not counted.",
+  METER_JOURNAL_DAMAGED: "Bytes in a journal were not a whole line; they are kept in a file.",
+  METER_BACKLOG_FULL: "The journal's backlog bound is reached; further events are refused and counted.",
+  METER_WORKER_FAILED: "The worker thread stopped; it is started again.",
+  METER_EVENT_REFUSED: "An event cannot be judged or stored; it is kept in a file.",
+  METER_CLOSED: "Something arrived after close(), or was left when it ended.",
+  METER_EVENT_NOT_FOUND: "No event has this id.",
+  METER_UNKNOWN_METER: "No meter has this name.",
+  METER_STRIPE_REFUSED: "Stripe refused the key or a right is missing; all sending is stopped.",
+  METER_STRIPE_ACCOUNT_CHANGED:
+    "The database reports to another Stripe account or mode than this key's; nothing is closed or sent.",
+  METER_STRIPE_UNREACHABLE: "Stripe gave no usable answer; usage is kept and the call is made again.",
+  METER_STRIPE_KEY_MISSING: "There is no Stripe key.",
+  METER_CUSTOMER_UNMATCHED: "A company with usage has no customer at the biller.",
+  METER_LIVE_KEY_IN_TEST_MODE: "A live Stripe key is configured while mode says test.",
+  METER_VERIFY_FAILED: "The sums do not match.",
+  METER_NO_IDENTITY: "No request was attributed to a company so far.",
+  METER_HEADER_NEVER_SEEN: "A metered header was never seen.",
+  METER_MASKED_VALUE: "maskContent or redact touches a metered field.",
+  METER_MOUNTED_TWICE: "The middleware is mounted twice; each request is metered once.",
+  METER_HOOK_FAILED: "A hook threw, timed out or gave something unusable; the event is held.",
+  METER_CAPTURE_FAILED: "An event could not be built whole; it is kept with what is known, and held.",
+  METER_CLOCK_SKEW: "This machine's clock differs from Stripe's.",
+  METER_DB_ON_NETWORK_DISK: "The database is on a network file system, where locks are not reliable.",
+  METER_COMMAND_INVALID: "The command line has a mistake.",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+const brand = Symbol.for("meterbook.error");
+
+/** Every failure that meterbook throws: what, where, why and what to do, in one sentence each. */
+export class MeterbookError extends Error {
+  readonly code: ErrorCode;
+  /** What to do about it. */
+  readonly remedy: string | null;
+  readonly help: string;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; remedy?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "MeterbookError";
+    this.code = code;
+    this.remedy = options.remedy ?? null;
+    this.help = helpLink(code);
+  }
+}
+
+/** True for errors of any copy of this package in the process. */
+export function isMeterbookError(error: unknown): error is MeterbookError {
+  return typeof error === "object" && error !== null && brand in error;
+}
+
+/** The message of whatever was thrown. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Where a code is explained. */
+export function helpLink(code: ErrorCode): string {
+  return `meterbook/src/core/ERRORS.md#${code.toLowerCase()}`;
+}

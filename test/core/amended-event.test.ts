@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+
+import { completeEvent } from "../../src/core/amended-event.ts";
+import type { Amendment, UsageEvent } from "../../src/core/event.ts";
+
+const event: UsageEvent = { source: "s", id: "1", type: "http.request", time: 0, company: null, user: null };
+const amendment = (facts: Partial<Amendment>): Amendment => ({ source: "s", id: "1", closes: "identity", ...facts });
+
+it.each<[string, UsageEvent, Partial<Amendment>, Partial<UsageEvent>]>([
+  ["fills in who it was for", event, { company: "acme", user: "ada" }, { company: "acme", user: "ada" }],
+  ["never changes who it was for", { ...event, company: "acme" }, { company: "globex" }, { company: "acme" }],
+  ["fills in metadata", event, { metadata: { model: "m" } }, { metadata: { model: "m" } }],
+  ["never changes metadata", { ...event, metadata: 1 }, { metadata: 2 }, { metadata: 1 }],
+  ["marks an abort", event, { closes: "end", aborted: true }, { aborted: true }],
+  [
+    "keeps a fault of the payer while nobody is known",
+    event,
+    { faults: { company: "identify_failed" } },
+    { faults: { company: "identify_failed" } },
+  ],
+])("%s", (_what, before, facts, after) => {
+  expect(completeEvent(before, amendment(facts))).toEqual({ ...before, ...after });
+});
+
+it("drops the payer's fault, and only that, once the payer is known", () => {
+  const faulty: UsageEvent = { ...event, faults: { company: "identify_timeout", "response.body": "body_too_large" } };
+  expect(completeEvent(faulty, amendment({ company: "acme" }))).toEqual({
+    ...event,
+    company: "acme",
+    faults: { "response.body": "body_too_large" },
+  });
+});

@@ -1,0 +1,67 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { canonicalEvent, checkIdentifier, isSameContent } from "../../src/core/event-rules.ts";
+import { chatEvent } from "./match-fixtures.ts";
+
+describe("identifiers", () => {
+  test("NUL and lone surrogates are refused (D06)", () => {
+    for (const json of [String.raw`"a\u0000b"`, String.raw`"\ud800"`]) {
+      const id: string = JSON.parse(json);
+      expect(checkIdentifier(id)).toBe("bad_identifier");
+    }
+  });
+
+  test.each(["", "\t", "a\nb", "a\u007f", "\u0085", "\udc00a", "x".repeat(257)])("%j is refused", (id) => {
+    expect(checkIdentifier(id)).toBe("bad_identifier");
+  });
+
+  test.each(["A", "a", "a ", "x".repeat(256), "💧", "Ærø", "a:b", "__proto__", " "])("%j is accepted", (id) => {
+    expect(checkIdentifier(id)).toBeNull();
+  });
+
+  test("case and trailing blanks make other identities (D05)", () => {
+    const texts = new Set(["A", "a", "a "].map((id) => canonicalEvent(chatEvent({ id, company: id }))));
+    expect(texts.size).toBe(3);
+  });
+
+  test("what is accepted survives the way through UTF-8", () => {
+    const ids = fc.string({ unit: "binary", maxLength: 20 }).filter((id) => checkIdentifier(id) === null);
+    const property = fc.property(ids, (id) => Buffer.from(id, "utf8").toString("utf8") === id);
+    expect(fc.check(property).failed).toBe(false);
+  });
+});
+
+describe("content", () => {
+  test("the order of keys and the time of recording do not matter", () => {
+    const event = chatEvent({ metadata: { a: 1, b: { c: 2, d: [{ e: 1, f: 2 }] } } });
+    const shuffled = { ...chatEvent({ metadata: { b: { d: [{ f: 2, e: 1 }], c: 2 }, a: 1 } }), recordedAt: 5 };
+    expect(canonicalEvent(shuffled)).toBe(canonicalEvent(event));
+  });
+
+  test("a time that nobody stated does not make other content; a stated one does", () => {
+    const event = chatEvent({ id: "1", time: 1 });
+    expect(isSameContent(event, { ...event, time: 2 })).toBe(true);
+    expect(isSameContent(event, { ...event, time: 2, company: "other" })).toBe(false);
+    expect(isSameContent({ ...event, recordedAt: 5 }, { ...event, time: 2, recordedAt: 6 })).toBe(false);
+    expect(isSameContent({ ...event, recordedAt: 5 }, { ...event, recordedAt: 6 })).toBe(true);
+    expect(isSameContent(event, { ...event, time: 2, recordedAt: 6 })).toBe(false);
+  });
+
+  test("other content differs (D03), and key parts are never glued (D01)", () => {
+    const [first, second] = ["5", "500"].map((tokens) => canonicalEvent(chatEvent({ metadata: { tokens } })));
+    expect(first).not.toBe(second);
+    expect(canonicalEvent(chatEvent({ source: "a", id: "b:c" }))).not.toBe(
+      canonicalEvent(chatEvent({ source: "a:b", id: "c" })),
+    );
+  });
+
+  test("is JSON that gives the same event back, own __proto__ keys included", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const metadata = JSON.parse(JSON.stringify(value));
+        const event = chatEvent({ metadata });
+        expect(JSON.parse(canonicalEvent(event))).toEqual(JSON.parse(JSON.stringify(event)));
+      }),
+    );
+  });
+});

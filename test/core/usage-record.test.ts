@@ -1,0 +1,197 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { formatDecimal, fromInteger, parseDecimal, type Decimal } from "../../src/core/decimal.ts";
+import { identifierText, ownMinute, runningReport, tooManyDigits, wireValue } from "../../src/core/usage-record.ts";
+
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+
+function decimal(text: string): Decimal {
+  const value = parseDecimal(text);
+  if (typeof value === "string") throw new Error(`${text}: ${value}`);
+  return value;
+}
+
+/** What a series of windows sends. */
+function reports(usage: readonly Decimal[], fractionDigits: number): Decimal[] {
+  let runningRaw = 0n;
+  let runningValue = 0n;
+  return usage.map((delta) => {
+    const { value } = runningReport({ runningRaw, runningValue, delta, fractionDigits });
+    runningRaw += delta;
+    runningValue += value;
+    return value;
+  });
+}
+
+describe("runningReport", () => {
+  test("whatever the windows, the sum sent is the exact sum rounded down once", () => {
+    const amounts = fc.array(fc.bigInt(-(10n ** 20n), 10n ** 20n), { maxLength: 30 });
+    fc.assert(
+      fc.property(amounts, fc.integer({ min: 0, max: 12 }), (usage, digits) => {
+        const exact = usage.reduce((sum, value) => sum + value, 0n);
+        const values = reports(usage, digits);
+        const sent = values.reduce((sum, value) => sum + value, 0n);
+        const unit = 10n ** BigInt(12 - digits);
+        expect(sent % unit).toBe(0n);
+        // A value that is cut to the biller's 15 digits leaves more to the next, but never a whole one.
+        const cutFrom = fromInteger(10n ** BigInt(15 - digits));
+        const isCut = values.some((value) => value >= cutFrom || value <= -cutFrom);
+        expect(sent <= exact && exact - sent < (isCut ? fromInteger(1) : unit)).toBe(true);
+        expect(values.some(tooManyDigits)).toBe(false);
+      }),
+    );
+  });
+
+  test("each value sent is whole in the biller's digits", () => {
+    expect(reports([decimal("1.255"), decimal("1.255")], 2).map(formatDecimal)).toEqual(["1.25", "1.26"]);
+  });
+
+  test("a value too long for the biller leaves its last fraction digits to the next one", () => {
+    expect(reports([decimal("12345678901.234567"), decimal("0.000001")], 6).map(formatDecimal)).toEqual([
+      "12345678901.2345",
+      "0.000068",
+    ]);
+    expect(reports([decimal("-12345678901.234567"), decimal("1")], 6).map(formatDecimal)).toEqual([
+      "-12345678901.2346",
+      "1.000033",
+    ]);
+    expect(reports([decimal("123456789012345.9"), decimal("0.1")], 2).map(formatDecimal)).toEqual([
+      "123456789012345",
+      "1",
+    ]);
+  });
+
+  test("a whole part that is too long stays as it is, and the next one goes on from it", () => {
+    expect(reports([decimal("1234567890123456.75"), decimal("0.5")], 2).map(formatDecimal)).toEqual([
+      "1234567890123456.75",
+      "0.5",
+    ]);
+  });
+
+  test("usage that is too small to send waits", () => {
+    expect(reports([decimal("0.4"), decimal("0.4"), decimal("0.4")], 0).map(formatDecimal)).toEqual(["0", "0", "1"]);
+  });
+});
+
+describe("ownMinute", () => {
+  test("lies inside the window, and no two of a window's minutes meet", () => {
+    const windows = fc.record({
+      start: fc.integer({ min: 0, max: 5e8 }).map((minute) => minute * MINUTE_MS),
+      length: fc.integer({ min: 1, max: 86_400_000 }),
+      sequence: fc.nat(3000),
+    });
+    fc.assert(
+      fc.property(windows, ({ start, length, sequence }) => {
+        const end = start + length;
+        const own = ownMinute(start, end, sequence);
+        expect(own >= start && own < end).toBe(true);
+        const next = ownMinute(start, end, sequence + 1);
+        expect(next === own || next === own + MINUTE_MS).toBe(true);
+        expect(next === own).toBe(own + MINUTE_MS >= end);
+      }),
+    );
+  });
+
+  test.each([
+    [HOUR_MS, 0, 0],
+    [HOUR_MS, 1, MINUTE_MS],
+    [HOUR_MS, 59, 59 * MINUTE_MS],
+    [HOUR_MS, 60, 59 * MINUTE_MS],
+    [MINUTE_MS, 5, 0],
+    [30_000, 1, 0],
+    [90_000, 1, MINUTE_MS],
+  ])("in a window of %i ms, number %i is stamped %i ms after its start", (length, sequence, offset) => {
+    expect(ownMinute(1_780_002_000_000, 1_780_002_000_000 + length, sequence)).toBe(1_780_002_000_000 + offset);
+  });
+});
+
+describe("identifierText", () => {
+  const record = {
+    store: "db1",
+    account: "acct_1/test",
+    meter: "tokens",
+    reportAs: "chat_tokens",
+    company: "acme",
+    customer: "cus_1",
+    windowStart: 0,
+    windowEnd: HOUR_MS,
+    sequence: 0,
+    value: fromInteger(10),
+  };
+
+  test("is the same text for the same record for ever", () => {
+    expect(identifierText(record)).toBe('["db1","acct_1/test","tokens","chat_tokens","acme","cus_1",0,3600000,0,"10"]');
+    expect(identifierText({ ...record })).toBe(identifierText(record));
+  });
+
+  test.each([
+    { store: "db2" },
+    { account: "acct_1/live" },
+    { meter: "tokens_old" },
+    { company: "Acme" },
+    { reportAs: "chat" },
+    { customer: "cus_2" },
+    { windowStart: 1 },
+    { windowEnd: 1 },
+    { sequence: 1 },
+    { value: fromInteger(100) },
+    { value: decimal("10.5") },
+  ])("changes with %o", (change) => {
+    expect(identifierText({ ...record, ...change })).not.toBe(identifierText(record));
+  });
+
+  test("parts that hold each other's separators stay apart", () => {
+    const parts = fc.record({
+      account: fc.string(),
+      meter: fc.string(),
+      reportAs: fc.string(),
+      company: fc.string(),
+      customer: fc.string(),
+    });
+    fc.assert(
+      fc.property(parts, parts, (a, b) => {
+        const isSame = JSON.stringify(Object.values(a)) === JSON.stringify(Object.values(b));
+        expect(identifierText({ ...record, ...a }) === identifierText({ ...record, ...b })).toBe(isSame);
+      }),
+    );
+    expect(identifierText({ ...record, account: 'a","b', meter: "c" })).not.toBe(
+      identifierText({ ...record, account: "a", meter: 'b","c' }),
+    );
+  });
+});
+
+describe("values on the wire", () => {
+  test.each([
+    ["999999999999999", false],
+    ["1000000000000000", true],
+    ["-123456789012345", false],
+    ["-1234567890123456", true],
+    ["123456789.012345", false],
+    ["1234567890.012345", true],
+    ["0.000000000001", false],
+    ["0", false],
+  ])("%s has too many digits: %s", (text, expected) => {
+    expect(tooManyDigits(decimal(text))).toBe(expected);
+  });
+
+  test.each(["0", "-6", "0.000000000001", "99999999999999999999999999.999999999999"])("%s is sent as it is", (text) => {
+    expect(wireValue(decimal(text))).toBe(text);
+  });
+
+  test("whatever is not too long survives the biller's doubles", () => {
+    fc.assert(
+      fc.property(fc.bigInt(-(10n ** 27n), 10n ** 27n), (value) => {
+        fc.pre(!tooManyDigits(value));
+        expect(parseDecimal(String(Number(wireValue(value))))).toBe(value);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.bigInt(-999999999999999n, 999999999999999n), fc.nat(12), (value, zeros) => {
+        const scaled = value * 10n ** BigInt(zeros);
+        expect(tooManyDigits(scaled)).toBe(false);
+        expect(parseDecimal(String(Number(wireValue(scaled))))).toBe(scaled);
+      }),
+    );
+  });
+});
