@@ -1,0 +1,73 @@
+import type { MeterDefinition } from "../core/meter.ts";
+
+export type Durability = "process" | "power" | "memory";
+
+/** The configuration after reading: defaults filled in, durations in milliseconds, paths absolute, every reference checked. */
+export interface Settings {
+  readonly version: 1;
+  /** Absolute path of the file it came from; null when given as an object. */
+  readonly file: string | null;
+  readonly storage: {
+    /** Absolute path of the SQLite file; the journal is the folder `<path>-journals`. */
+    readonly path: string;
+    /** Raw events are deleted after this; null = kept for ever. */
+    readonly keepEventsMs: number | null;
+    readonly durability: Durability;
+  };
+  readonly identity: {
+    /** `hook` or field paths over the live request: `request.user.companyId`. First that gives a value wins. */
+    readonly companyId: readonly string[];
+    readonly userId: readonly string[];
+    readonly unknown: "hold" | "drop";
+  };
+  /** Computed fields: name → CEL expression. */
+  readonly fields: Readonly<Record<string, string>>;
+  readonly meters: readonly MeterDefinition[];
+  /** Validated now, rated by a later release. */
+  readonly plans: readonly PlanSettings[];
+  readonly billing: { readonly stripe: StripeSettings | null };
+}
+
+export interface PlanSettings {
+  readonly key: string;
+  readonly name: string;
+  readonly currency: string;
+  readonly every: "day" | "week" | "month" | "year";
+  readonly prices: readonly PriceSettings[];
+}
+
+/** Amounts are decimal strings in the currency's major unit. */
+export interface PriceSettings {
+  readonly meter: string | null;
+  readonly model: "perUnit" | "graduated" | "volume" | "package" | "flat";
+  readonly unitAmount: string | null;
+  readonly flatAmount: string | null;
+  readonly packageSize: string | null;
+  readonly tiers: readonly {
+    readonly upTo: string | null;
+    readonly unitAmount: string | null;
+    readonly flatAmount: string | null;
+  }[];
+}
+
+export interface StripeSettings {
+  /** Null = not given: usage is kept and not reported. Never written to a log or file. */
+  readonly apiKey: string | null;
+  readonly mode: "test" | "live";
+  /** Base URL of another Stripe (a local one); null = Stripe's own. */
+  readonly apiBase: string | null;
+  /** Where a customer's company id stands: `customer.metadata.<key>`, or `customer.id`. */
+  readonly companyIdAt: { readonly kind: "metadata"; readonly key: string } | { readonly kind: "customerId" };
+  readonly unmatchedCustomer: "hold" | "create" | "error";
+  readonly report: {
+    readonly windowMs: number;
+    /** How often windows are closed and sent. */
+    readonly everyMs: number;
+    /** How long after its end a window waits for late events. */
+    readonly latenessMs: number;
+    /** The biller's own wait before it finalises an invoice; windows are closed well before it ends. */
+    readonly graceMs: number;
+    /** Fraction digits sent; 0 = whole numbers with the rest carried. At most 15 significant digits in all. */
+    readonly fractionDigits: number;
+  };
+}

@@ -1,0 +1,121 @@
+import { edited, written, type Mistake } from "./mistake.ts";
+
+export const MISTAKES_IN_FORM: readonly Mistake[] = [
+  // --- keys and secrets ---
+  edited(
+    "a Stripe key in clear",
+    "${STRIPE_API_KEY}",
+    "rk_test_51Habc",
+    "rk_test_",
+    "meterbook.yaml:39:13  a Stripe key stands here in clear: revoke it at Stripe, and write ${STRIPE_API_KEY}",
+  ),
+  edited(
+    "a Stripe key in a comment",
+    "# a key written here",
+    "# sk_live_51Habc",
+    "sk_live_",
+    "meterbook.yaml:39:36  a Stripe key stands here in clear: revoke it at Stripe, and write ${STRIPE_API_KEY}",
+  ),
+  edited(
+    "a live key in test mode",
+    "${STRIPE_API_KEY}",
+    "${LIVE_KEY}",
+    "${LIVE_KEY}",
+    "meterbook.yaml:39:13  billing.stripe.apiKey: METER_LIVE_KEY_IN_TEST_MODE: this is a live key while mode says test; write mode: live to bill real customers",
+  ),
+  edited(
+    "a variable that is not set",
+    "${METER_DB:-./data/meter.db}",
+    "/data/${METER_DIR}/m.db",
+    "${METER_DIR}",
+    "meterbook.yaml:5:15  storage.path: the environment variable METER_DIR is not set; write ${METER_DIR:-…} to give a default",
+  ),
+  edited(
+    "a required variable that is not set",
+    "${METER_DB:-./data/meter.db}",
+    "${METER_DB:?where the book is}",
+    "${METER_DB",
+    "meterbook.yaml:5:9  storage.path: the environment variable METER_DB is not set: where the book is",
+  ),
+  edited(
+    "a variable without its end",
+    "${METER_DB:-./data/meter.db}",
+    "${METER_DB",
+    "${METER_DB",
+    "meterbook.yaml:5:9  storage.path: `${` begins no variable such as ${VAR}, ${VAR:-default} or ${VAR:?message}; a literal ${ is written $${",
+  ),
+  // --- syntax ---
+  edited(
+    "a tab",
+    "    unit: token",
+    "\tunit: token",
+    "\t",
+    "meterbook.yaml:18:1  a tab stands in the indentation; YAML wants spaces",
+  ),
+  edited(
+    "a key that stands twice",
+    "    unit: token",
+    "    name: Tokens",
+    "name: Tokens",
+    'meterbook.yaml:18:5  the key "name" stands here for the second time',
+  ),
+  edited(
+    "a key that is a number",
+    "    unit: token",
+    "    404: token",
+    "404",
+    'meterbook.yaml:18:5  the key 404 is not text; quote it: "404"',
+  ),
+  edited(
+    "a key into the prototype",
+    "    unit: token",
+    "    __proto__: { a: 1 }",
+    "__proto__",
+    'meterbook.yaml:18:5  the key "__proto__" is not allowed',
+  ),
+  edited(
+    "a wrong indentation",
+    "    aggregate: sum",
+    "   aggregate: sum",
+    "aggregate",
+    "meterbook.yaml:22:4  this line is indented differently from the lines it belongs to",
+  ),
+  edited(
+    "a quote that does not end",
+    'unitAmount: "0.002" ',
+    'unitAmount: "0.002 ',
+    '"0.002 ',
+    "meterbook.yaml:35:21  the text in quotes does not end",
+  ),
+  edited(
+    "a YAML tag",
+    "unit: token",
+    "unit: !!js/function token",
+    "!!js",
+    "meterbook.yaml:18:11  tags are not supported (Unresolved tag: tag:yaml.org,2002:js/function)",
+  ),
+  written(
+    "an empty file",
+    "# nothing\n",
+    "#",
+    "meterbook.yaml:1:1  the file is empty; write at least `version: 1` and `meters:`",
+  ),
+  written(
+    "a list instead of a map",
+    "- version: 1\n",
+    "- version",
+    "meterbook.yaml:1:1  expected a map with version and meters, received a list",
+  ),
+  written(
+    "an alias inside its anchor",
+    "version: 1\nmeters: &m\n  a: *m\n",
+    "*m",
+    "meterbook.yaml:3:6  meters.a: the alias *m stands inside its own anchor",
+  ),
+  written(
+    "two documents",
+    "version: 1\nmeters: {}\n---\nversion: 1\n",
+    "---",
+    "meterbook.yaml:3:1  the file holds several documents (a line with ---); only one is read",
+  ),
+];
