@@ -1,0 +1,2 @@
+/** The subpath `meterbook/express`: a server on which Express apps run without their slowest step. */
+export { createServer, type CreateServerOptions } from "./create-server.ts";
