@@ -1,0 +1,108 @@
+/** Every bound of the system, by name. What happens at the bound stands beside it. */
+export const limits = {
+  /** Events per store transaction; the drain loops. */
+  batchEventsMax: 2_000,
+  /** A journal segment is rotated at this size. */
+  segmentBytesMax: 4 * 1024 * 1024,
+  /** Journal bytes of one process that wait for the worker; beyond it events are refused, counted and alarmed. */
+  backlogBytesMax: 1024 * 1024 * 1024,
+  /** One journal line; a larger event loses its bodies and is held as body_too_large. */
+  lineBytesMax: 1024 * 1024,
+  /** How long an async hook may take before the event is held as identify_timeout. */
+  hookTimeoutMs: 2_000,
+  /** How long the drain waits for the open parts of an event of a living process. */
+  openPartsWaitMs: 120_000,
+  /** Pause between two drains of the journals: fuller transactions cost less an event, and nothing is at risk meanwhile. */
+  drainEveryMs: 250,
+  /** Tries of rebuild --apply to write before more usage arrives, each with what came meanwhile; then METER_STORE_BUSY. */
+  rebuildTriesMax: 20,
+  /** Computations of an amendment begun anew because the event got another one meanwhile; then METER_STORE_BUSY. */
+  amendTriesMax: 10,
+  /** Expired events are looked for this long after start, then after each full look … */
+  purgeFirstMs: 60_000,
+  purgeEveryMs: 3_600_000,
+  /** … and a look goes a batch of events at a time, with this pause in which the drain has its turn. */
+  purgePauseMs: 100,
+  /** Times in a row that events are judged again because another process changed the meters; then METER_METERS_CHANGED. */
+  meterReloadsMax: 5,
+  /** Longest pause between tries while the store cannot be opened or written. */
+  storeRetryMaxMs: 10_000,
+  /** A worker that died is started again after this. */
+  workerRestartMs: 1_000,
+  /** Background fdatasync of the journal in `durability: process`. */
+  journalSyncMs: 100,
+  /** A writer that has not touched its journal for this long, on another host, is taken for dead. */
+  writerSilenceMs: 60_000,
+  /** How often a writer shows that it lives, and checks that its journal file still stands where it was made. */
+  writerHeartbeatMs: 5_000,
+  /** A journal that cannot be written, or is full, is tried again at most this often; events meanwhile are refused and counted. */
+  journalRetryMs: 1_000,
+  /** Events whose open parts the drain waits for; beyond it the oldest are given out with what is known. */
+  openEventsMax: 100_000,
+  /** Events kept in memory in `durability: memory`; the newest beyond it are refused and counted. */
+  memoryEventsMax: 10_000,
+  /** Text of one group label; longer labels are cut. */
+  groupLabelLengthMax: 200,
+  /** company, user and id. Longer or unclean identifiers are held as bad_identifier. */
+  identifierLengthMax: 256,
+  /** Names that req.meter.add() takes in one request; further ones are told to onError and hold the event. */
+  addedValuesMax: 100,
+  /** A response that ends with more bytes than this unsent is left open until it is known whether they arrived. */
+  unsentBytesMax: 16 * 1024,
+  /** Requests after which the start-up checks speak: nobody identified, a metered header never seen. */
+  startUpRequests: 100,
+  /** Bodies read for meters. */
+  bodyBytesMax: 100_000,
+  /** Lists and objects within one another in what is kept of bodies and metadata; deeper ones hold the event as body_too_deep. */
+  jsonDepthMax: 64,
+  /** An event stamped this far ahead of its recording is held as future (Stripe's own limit). */
+  futureMs: 5 * 60_000,
+  /** Rows claimed for delivery at once. */
+  claimRowsMax: 50,
+  /** How long a claimed row stays with one reporter; a lease that ends later was taken under a wrong clock, and is over. */
+  leaseMs: 60_000,
+  /** How long one node is the reporter without a sign of life; longest named lease, and one that ends later is over. */
+  reporterLeaseMs: 2 * 60_000,
+  /** Retry of a report: full jitter between these. */
+  retryMinMs: 1_000,
+  retryMaxMs: 5 * 60_000,
+  /** A longer delay that the biller asks for is cut to this; a row that waits longer was written under a wrong clock, and is due. */
+  retryAfterMaxMs: 3_600_000,
+  /** A resend is safe for this long after the first attempt (Stripe remembers identifiers at least 24 h). */
+  resendSafeMs: 23 * 3_600_000,
+  /** Usage older than this is refused by Stripe (35 days) before we try. */
+  reportAgeMaxMs: 34 * 86_400_000,
+  /** A "no such customer" answer is believed for this long, doubled with each further one up to the greatest. */
+  missingCustomerMs: 60_000,
+  missingCustomerMaxMs: 86_400_000,
+  /** The biller's full customer list is read at most this often; between two reads single companies are asked for. */
+  customerListEveryMs: 15 * 60_000,
+  /** Companies asked for one by one in a round of reporting, longest unasked first; the others wait for the next round. */
+  customerQuestionsMax: 100,
+  /** Dirty windows closed in one transaction; closing loops. */
+  closeWindowsMax: 500,
+  /** Outbox rows or windows read at once where all of them are looked at: dry runs, purging. */
+  heldRowsMax: 100_000,
+  /** Held rows of one company and meter read at once while they are released; releasing loops. */
+  releaseRowsMax: 500,
+  /** Reports under way at once, each for another customer and meter. */
+  lanesMax: 16,
+  /** Reports per second: where pacing starts, how slow rate limits can make it, how fast it may grow. */
+  reportsPerSecondStart: 20,
+  reportsPerSecondMin: 1,
+  reportsPerSecondMax: 500,
+  /** A round of delivery ends after so many reports in a row without a clear answer; the others stay untried. */
+  failuresInARowMax: 8,
+  /** One call to the biller. Well under leaseMs, so that a claimed row is never sent by two. */
+  reporterTimeoutMs: 30_000,
+  /** The biller's meters are read again after this … */
+  reporterMetersMs: 3_600_000,
+  /** … and already after this while one that is asked for is missing or unfit. */
+  missingMeterMs: 60_000,
+  /** Where the biller says that it has no search of customers, it is not tried again for this long. */
+  searchOffMs: 3_600_000,
+  /** This machine's clock may differ from the biller's by this; beyond it nothing is sent. */
+  clockSkewMaxMs: 4 * 60_000,
+  /** Different field paths that preview remembers for its hints; further ones are not suggested. */
+  previewPathsMax: 2_000,
+} as const;

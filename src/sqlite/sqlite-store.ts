@@ -1,0 +1,163 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import { isMeterbookError, MeterbookError, type ErrorCode } from "../core/errors.ts";
+import type { Store, StoreView } from "../engine/ports.ts";
+import { readBucketMeters, readBuckets, replaceUsage, usageRevision } from "./bucket-rows.ts";
+import { Connection } from "./connection.ts";
+import { getMeta, putMeta, readCounts } from "./counters.ts";
+import { networkFileSystem } from "./database-file.ts";
+import { loadDriver } from "./driver.ts";
+import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
+import * as facts from "./facts.ts";
+import { heldLanes, holdRows } from "./held-rows.ts";
+import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
+import * as versions from "./meter-version-rows.ts";
+import * as outbox from "./outbox-rows.ts";
+import { dirtyWindows, dueTotals, enqueueRows, skippedTotals } from "./windows.ts";
+
+export interface SqliteStoreOptions {
+  /** The database file; it and its folder are made when missing. */
+  readonly path: string;
+  /** Widest usable usage bucket, milliseconds. A file made with narrower ones keeps them: see Store.bucketMs. */
+  readonly bucketMs: number;
+  /** Only reads; the file must exist and have this release's layout. */
+  readonly readOnly?: boolean;
+  /** Told once when the database is on a network disk (METER_DB_ON_NETWORK_DISK). */
+  readonly onNotice?: (notice: { readonly code: ErrorCode; readonly text: string }) => void;
+}
+
+/** Tries while another process makes or recovers the same file, and the pause between them. */
+const OPEN_TRIES = 100;
+const OPEN_PAUSE_MS = 50;
+
+/**
+ * Opens the Store in an SQLite file. Several processes may have the same file open.
+ * METER_DRIVER_UNSUPPORTED, METER_SQLITE_UNSAFE, METER_STORE_UNREADABLE, METER_STORE_VERSION or METER_STORE_BUCKETS when it cannot be.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const connection = new Connection(await loadDriver(), options.path, options.readOnly === true);
+  await open(connection);
+  try {
+    const bucketMs = settleBuckets(connection, options);
+    const fileSystem = networkFileSystem(options.path);
+    if (fileSystem !== null) {
+      const text = `The database ${options.path} is on a network disk (${fileSystem}), where file locks are not reliable: use a local disk.`;
+      options.onNotice?.({ code: "METER_DB_ON_NETWORK_DISK", text });
+    }
+    const id = connection.read(() => facts.readStoreId(connection));
+    return sqliteStore(connection, id, bucketMs);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** The Store over an open connection. */
+export function sqliteStore(connection: Connection, id: string, bucketMs: number): Store {
+  const write = async <Result>(work: () => Result): Promise<Result> => connection.write(work);
+  const read = async <Result>(work: () => Result): Promise<Result> => connection.read(work);
+  const c = connection;
+  return {
+    id,
+    ...storeView(c, bucketMs),
+    ingest: (entries, recordedAt, meters) =>
+      write(() => {
+        versions.assertMeters(c, meters);
+        versions.noteNewestEvent(c, entries, recordedAt);
+        return ingestEntries(c, bucketMs, entries, recordedAt);
+      }),
+    amend: (amendment, counts, holds, seen, meters) =>
+      write(() => {
+        versions.assertMeters(c, meters);
+        return amendEvent(c, amendment, counts, holds, seen);
+      }),
+    replaceBuckets: (buckets, revision) => write(() => replaceUsage(c, buckets, revision)),
+    purge: (seqs, archive, seen) => write(() => purgeEvents(c, seqs, archive, seen)),
+    addMeterVersions: (added, revision) => write(() => versions.addMeterVersions(c, added, revision)),
+    enqueue: (rows, at) => write(() => enqueueRows(c, rows, at)),
+    claim: (query) => write(() => outbox.claimRows(c, query)),
+    beginAttempt: (rowId, token, now) => write(() => outbox.beginAttempt(c, rowId, token, now)),
+    settle: (rowId, token, outcome, now) => write(() => outbox.settleRow(c, rowId, token, outcome, now)),
+    release: (releases) => write(() => outbox.releaseRows(c, releases)),
+    heldLanes: () => read(() => heldLanes(c)),
+    hold: (selection, reason) => write(() => holdRows(c, selection, reason)),
+    putCustomerMappings: (mappings) => write(() => facts.putCustomers(c, mappings)),
+    putNote: (name, value) => write(() => facts.writeNote(c, name, value)),
+    lease: (name, holder, now, leaseMs) => write(() => facts.takeLease(c, name, holder, now, leaseMs)),
+    snapshot: async () => {
+      const pinned = c.snapshot();
+      return { ...storeView(pinned, bucketMs), close: async () => pinned.close() };
+    },
+    close: async () => c.close(),
+  };
+}
+
+/** What can be read over an open connection. */
+function storeView(c: Connection, bucketMs: number): StoreView {
+  const read = async <Result>(work: () => Result): Promise<Result> => c.read(work);
+  return {
+    bucketMs,
+    findEvents: (id) => read(() => findEvents(c, id)),
+    events: (query) => read(() => readEvents(c, query)),
+    eventsInSpan: (query) => read(() => readSpan(c, query)),
+    held: (query) => read(() => readHeld(c, query)),
+    buckets: (query) => read(() => readBuckets(c, "buckets", query, bucketMs)),
+    usageRevision: () => read(() => usageRevision(c)),
+    archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", query, bucketMs)),
+    bucketMeters: () => read(() => readBucketMeters(c)),
+    meterVersions: () => read(() => versions.readMeterVersions(c)),
+    dirtyWindows: ({ windowMs, before, limit }) => read(() => dirtyWindows(c, windowMs, before, limit)),
+    outbox: (query) => read(() => outbox.readOutbox(c, query)),
+    skippedTotals: () => read(() => skippedTotals(c)),
+    outboxTotals: () => read(() => outbox.readOutboxTotals(c)),
+    laneTotals: () => read(() => outbox.readLaneTotals(c)),
+    customerMappings: (companies) => read(() => facts.readCustomers(c, companies)),
+    counts: () => read(() => readCounts(c)),
+    holdTotals: () => read(() => readHoldTotals(c)),
+    dueTotals: (windowMs) => read(() => dueTotals(c, windowMs)),
+    getNote: (name) => read(() => facts.readNote(c, name)),
+  };
+}
+
+/** Two processes that make the same new file at once see "locked" for a moment, in spite of the busy timeout. */
+async function open(connection: Connection): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      connection.read(() => undefined);
+      return;
+    } catch (error) {
+      if (attempt >= OPEN_TRIES || !isLocked(error)) throw error;
+      await pause(OPEN_PAUSE_MS);
+    }
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  if (!isMeterbookError(error)) return false;
+  const { cause } = error;
+  return typeof cause === "object" && cause !== null && "code" in cause && /BUSY|LOCKED/.test(String(cause.code));
+}
+
+/** The width of this file's buckets: its own when it has usage, else the one that is wished for. */
+function settleBuckets(connection: Connection, { path, bucketMs, readOnly }: SqliteStoreOptions): number {
+  const settle = (): number => {
+    const stored = getMeta(connection, "bucket_ms");
+    if (stored !== null && bucketMs % stored === 0) return stored;
+    const isEmpty =
+      connection
+        .sql("SELECT NOT EXISTS (SELECT 1 FROM events) AND NOT EXISTS (SELECT 1 FROM buckets)")
+        .pluck()
+        .get() === 1;
+    if (isEmpty && readOnly !== true) {
+      putMeta(connection, "bucket_ms", bucketMs);
+      return bucketMs;
+    }
+    if (stored === null) return bucketMs;
+    throw new MeterbookError(
+      "METER_STORE_BUCKETS",
+      `The database ${path} keeps usage per ${stored} ms; windows of ${bucketMs} ms cannot be made of that.`,
+      { remedy: "Use a report window that is a multiple of it, or start a new database." },
+    );
+  };
+  return readOnly === true ? connection.read(settle) : connection.write(settle);
+}

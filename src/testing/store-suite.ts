@@ -1,0 +1,55 @@
+import type { Store } from "../engine/ports.ts";
+import { eventCases } from "./store-suite/event-cases.ts";
+import { factCases } from "./store-suite/fact-cases.ts";
+import { heldCases } from "./store-suite/held-cases.ts";
+import { outboxCases } from "./store-suite/outbox-cases.ts";
+import type { StoreCase } from "./store-suite/store-case.ts";
+import { usageCases } from "./store-suite/usage-cases.ts";
+
+/** A new, empty store of one test. */
+export interface MadeStore {
+  /** Its bucketMs must be STORE_SUITE_BUCKET_MS. */
+  readonly store: Store;
+  /** Opens what the store kept once more, after it was closed; absent for a store that keeps nothing. */
+  readonly reopen?: () => Promise<Store>;
+  /** Removes everything, the store closed or not. */
+  readonly dispose: () => Promise<void>;
+}
+
+/** The part of a test runner that the suite needs: vitest, jest and bun have it; node:test with a short `expect`. */
+export interface SuiteHarness {
+  readonly describe: (name: string, body: () => void) => void;
+  readonly it: (name: string, body: () => Promise<void>) => void;
+  /** `toEqual` compares deeply, Sets and BigInts included. */
+  readonly expect: (actual: unknown) => { toEqual(expected: unknown): void };
+}
+
+export { SUITE_BUCKET_MS as STORE_SUITE_BUCKET_MS } from "./store-suite/store-case.ts";
+
+/**
+ * What every Store must do, as tests: `storeSuite("my store", makeMyStore, { describe, it, expect })`.
+ * Each case gets a store of its own from `makeStore`.
+ */
+export function storeSuite(name: string, makeStore: () => Promise<MadeStore>, harness: SuiteHarness): void {
+  const cases: readonly StoreCase[] = [...eventCases, ...usageCases, ...outboxCases, ...heldCases, ...factCases];
+  harness.describe(name, () => {
+    for (const { title, run } of cases) {
+      harness.it(title, async () => {
+        const made = await makeStore();
+        try {
+          await run({
+            store: made.store,
+            reopen: async () => {
+              if (made.reopen === undefined) return made.store;
+              await made.store.close();
+              return made.reopen();
+            },
+            same: (actual, expected) => harness.expect(actual).toEqual(expected),
+          });
+        } finally {
+          await made.dispose();
+        }
+      });
+    }
+  });
+}
