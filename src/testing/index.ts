@@ -1,0 +1,12 @@
+export { manualClock } from "./manual-clock.ts";
+export type { ManualClock } from "./manual-clock.ts";
+export { startLocalStripe } from "./local-stripe/local-stripe.ts";
+export type { LocalStripe, LocalStripeOptions, SeedCustomer, SeedMeter } from "./local-stripe/local-stripe.ts";
+export type { FaultOrder } from "./local-stripe/faults.ts";
+export type { LedgerEntry } from "./local-stripe/ledger.ts";
+export type { RateLimit } from "./local-stripe/rate-limit.ts";
+export type { ApiKey, LoggedCall } from "./local-stripe/state.ts";
+export { recordingReporter } from "./recording-reporter.ts";
+export type { NextReport, RecordedCall, RecordingReporter, RecordingReporterOptions } from "./recording-reporter.ts";
+export { STORE_SUITE_BUCKET_MS, storeSuite } from "./store-suite.ts";
+export type { MadeStore, SuiteHarness } from "./store-suite.ts";
