@@ -1,0 +1,62 @@
+import { Command } from "commander";
+
+import { explainSentence } from "../../core/explain.ts";
+import { systemClock } from "../../runtime/system.ts";
+import { countOf, instantMs } from "../instants.ts";
+import { instant, stamp, visible } from "../output.ts";
+import { withNode, type CommonOptions } from "../session.ts";
+
+interface EventsOptions extends CommonOptions {
+  readonly company?: string;
+  readonly type?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: string;
+}
+
+/** `meterbook events`: the newest events with each meter's verdict. */
+export function eventsCommand(): Command {
+  return new Command("events")
+    .description("List recorded events, newest first, with what each meter says")
+    .option("--company <id>", "only of this company")
+    .option("--type <type>", "only of this type, e.g. http.request or a tracked action")
+    .option("--from <instant>", "from this instant on")
+    .option("--to <instant>", "up to this instant, exclusive")
+    .option("--limit <n>", "at most this many", "50")
+    .addHelpText("after", "\nExample: meterbook events --from 1h --company globex")
+    .action(async (options: EventsOptions) => {
+      process.exitCode = await withNode(options, async ({ store, catalog }, out) => {
+        const now = systemClock.now();
+        const events = await store.events({
+          order: "newest",
+          limit: countOf(options.limit, "--limit"),
+          ...(options.company === undefined ? {} : { company: options.company }),
+          ...(options.type === undefined ? {} : { type: options.type }),
+          ...(options.from === undefined ? {} : { from: instantMs(options.from, "--from", now) }),
+          ...(options.to === undefined ? {} : { to: instantMs(options.to, "--to", now) }),
+        });
+        if (out.json) {
+          for (const { seq, event, amendments } of events)
+            out.record({ seq, ...event, time: instant(event.time), amendments });
+          return;
+        }
+        if (events.length === 0) return out.line("No events.");
+        out.table(
+          events.map(({ event, amendments }) => {
+            const company =
+              amendments.findLast((amendment) => amendment.company !== undefined)?.company ?? event.company;
+            const verdicts = catalog.explain(company === event.company ? event : { ...event, company });
+            const counted = verdicts.filter((verdict) => verdict.kind !== "skipped");
+            const said = (counted.length > 0 ? counted : verdicts.slice(0, 1)).map(
+              (verdict) => `${verdict.meter}: ${explainSentence(verdict)}`,
+            );
+            const what =
+              event.request === undefined
+                ? event.type
+                : `${event.request.method ?? ""} ${event.request.route ?? event.request.path ?? ""} ${event.response?.status ?? ""}`;
+            return [event.id, stamp(event.time), visible(what), company ?? "(nobody)", said.join(" · ")];
+          }),
+        );
+      });
+    });
+}

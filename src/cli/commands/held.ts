@@ -1,0 +1,118 @@
+import { Command } from "commander";
+
+import { formatDecimal } from "../../core/decimal.ts";
+import { assignCompany } from "../../engine/assign.ts";
+import type { CustomerMapping, HeldRow, OutboxRow } from "../../engine/ports.ts";
+import type { MeterNode } from "../../runtime/node.ts";
+import { systemClock } from "../../runtime/system.ts";
+import { countOf } from "../instants.ts";
+import { grouped, instant, stamp, visible, type Output } from "../output.ts";
+import { withNode, type CommonOptions } from "../session.ts";
+
+interface AssignOptions extends CommonOptions {
+  readonly company: string;
+}
+
+/** `meterbook held list | assign`: usage that is kept but not counted, and the way to count it. */
+export function heldCommand(): Command {
+  const held = new Command("held")
+    .addHelpText("after", "\nBoth take --json, --config and --db.\nExample: meterbook held list --json")
+    .description("Show usage that is held with its reason, and assign events to a company");
+  held
+    .command("list", { isDefault: true })
+    .description(
+      "List usage that is kept but not billed: held events, and reports that are held, refused or in conflict",
+    )
+    .option("--limit <n>", "at most this many", "50")
+    .addHelpText("after", "\nExample: meterbook held list")
+    .action(async (options: CommonOptions & { limit: string }) => {
+      process.exitCode = await withNode(options, (node, out) => list(node, countOf(options.limit, "--limit"), out));
+    });
+  held
+    .command("assign")
+    .description("Say who an event was for: it is counted at its own time, and the decision is kept with the event")
+    .argument("<event-id...>", "ids of held events")
+    .requiredOption("--company <id>", "who pays")
+    .addHelpText("after", "\nExample: meterbook held assign mfz3k2abcd12ef-4k --company my-chat-company")
+    .action(async (ids: string[], options: AssignOptions) => {
+      process.exitCode = await withNode(options, (node, out) => assign(node, ids, options.company, out));
+    });
+  return held;
+}
+
+async function list({ store }: MeterNode, limit: number, out: Output): Promise<void> {
+  const rows = await store.held({ order: "newest", limit });
+  const reports = [];
+  for (const state of ["held", "dead", "conflict"] as const) reports.push(...(await store.outbox({ state, limit })));
+  const mappings = await store.customerMappings([...new Set(reports.map((row) => row.company))]);
+  if (out.json) {
+    for (const row of rows) out.record({ kind: "event", ...row, time: instant(row.time), value: valueText(row) });
+    for (const row of reports) {
+      const { meter, company, state, reason } = row;
+      out.record({
+        kind: "report",
+        meter,
+        company,
+        state,
+        from: instant(row.windowStart),
+        to: instant(row.windowEnd),
+        value: formatDecimal(row.raw),
+        reason,
+        customers: mappings.find((mapping) => mapping.company === company)?.customers ?? [],
+      });
+    }
+    return;
+  }
+  if (rows.length + reports.length === 0) return out.line("Nothing is held.");
+  if (rows.length > 0) {
+    const cells = rows.map((row) => [
+      row.id,
+      stamp(row.time),
+      row.meter,
+      valueText(row) ?? "?",
+      row.reason,
+      visible(row.detail),
+    ]);
+    out.table([["event", "time", "meter", "value", "reason", ""], ...cells], { right: [3] });
+  }
+  if (reports.length > 0) {
+    const cells = reports.map((row) => [
+      row.meter,
+      visible(row.company),
+      row.state,
+      `${instant(row.windowStart)} – ${instant(row.windowEnd)}`,
+      grouped(formatDecimal(row.raw)),
+      reasonOf(row, mappings),
+    ]);
+    out.table([["report", "company", "state", "window", "value", "reason"], ...cells], { right: [4] });
+  }
+  out.hint(
+    "Events without a company: meterbook held assign <event> --company <id>. Reports: give a Stripe customer that company id.",
+  );
+}
+
+async function assign(
+  { store, counting }: MeterNode,
+  ids: readonly string[],
+  company: string,
+  out: Output,
+): Promise<void> {
+  for (const id of ids) {
+    const assigned = await counting((catalog) =>
+      assignCompany({ store, catalog, id, company, author: "cli", now: systemClock.now() }),
+    );
+    if (out.json) out.record({ event: id, company, ...assigned });
+    else
+      out.line(`${id} → ${visible(company)}${assigned.assigned ? "" : " (was so already; what else holds it, stays)"}`);
+  }
+}
+
+/** Two customers with one company id: which, so that one of them can be corrected at Stripe. */
+function reasonOf(row: OutboxRow, mappings: readonly CustomerMapping[]): string {
+  const customers = mappings.find((mapping) => mapping.company === row.company)?.customers ?? [];
+  return customers.length > 1 ? `${row.reason ?? ""}: ${customers.join(", ")}` : (row.reason ?? "");
+}
+
+function valueText(row: HeldRow): string | null {
+  return typeof row.value === "bigint" ? formatDecimal(row.value) : row.value;
+}

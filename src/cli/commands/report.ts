@@ -1,0 +1,105 @@
+import { Command } from "commander";
+
+import { formatDecimal } from "../../core/decimal.ts";
+import { MeterbookError } from "../../core/errors.ts";
+import { planReport } from "../../engine/report.ts";
+import { reportCycle } from "../../runtime/report-cycle.ts";
+import type { MeterNode } from "../../runtime/node.ts";
+import { holderName, systemClock } from "../../runtime/system.ts";
+import { grouped, instant, visible, type Output } from "../output.ts";
+import { withNode, type CommonOptions } from "../session.ts";
+
+/** `meterbook report`: close what is due and send it; or show the exact calls. */
+export function reportCommand(): Command {
+  return new Command("report")
+    .description("Report closed usage windows to Stripe once; the app's own worker does the same by itself")
+    .option("--dry-run", "show the exact calls that would be sent; send and write nothing")
+    .addHelpText("after", "\nExample: meterbook report --dry-run")
+    .action(async (options: CommonOptions & { dryRun?: boolean }) => {
+      process.exitCode = await withNode(options, (node, out) =>
+        options.dryRun === true ? showPlan(node, out) : sendOnce(node, out),
+      );
+    });
+}
+
+async function showPlan(node: MeterNode, out: Output): Promise<void> {
+  const stripe = reporting(node);
+  const plan = await planReport({
+    store: node.store,
+    catalog: node.catalog,
+    reporter: node.reporter,
+    settings: stripe,
+    clock: systemClock,
+  });
+  for (const record of plan.records) {
+    const call = {
+      event_name: record.reportAs,
+      customer: record.customer,
+      company: record.company,
+      value: formatDecimal(record.value),
+      timestamp: instant(record.timestamp),
+      identifier: record.identifier,
+      from: instant(record.windowStart),
+      to: instant(record.windowEnd),
+    };
+    if (out.json) out.record(call);
+    else
+      out.line(
+        `→ stripe  ${call.event_name}  ${call.customer}  ${grouped(call.value)}  ${call.from} – ${call.to}  ${call.identifier}`,
+      );
+  }
+  for (const held of plan.held) {
+    if (out.json)
+      out.record({
+        held: true,
+        event_name: held.reportAs,
+        company: held.company,
+        value: formatDecimal(held.raw),
+        reason: held.reason,
+      });
+    else
+      out.line(
+        `held      ${held.reportAs}  ${visible(held.company)}  ${grouped(formatDecimal(held.raw))}  ${held.reason ?? ""}`,
+      );
+  }
+  if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
+}
+
+async function sendOnce(node: MeterNode, out: Output): Promise<number> {
+  reporting(node);
+  if (node.reporter === null) {
+    throw new MeterbookError("METER_STRIPE_KEY_MISSING", "billing.stripe.apiKey is empty.", {
+      remedy:
+        "Set the variable that the file names, e.g. STRIPE_API_KEY, to a restricted key that may write meter events.",
+    });
+  }
+  let stopped = false;
+  const summary = await reportCycle(node, {
+    clock: systemClock,
+    holder: holderName(),
+    onNotice: (notice) => {
+      stopped ||= notice.code === "METER_STRIPE_REFUSED";
+      out.hint(`${notice.code}: ${notice.text}`);
+    },
+  });
+  if (summary === null) {
+    if (out.json) out.record({ busy: true });
+    else out.line("Another process is reporting at the moment; nothing was sent from here.");
+    return 0;
+  }
+  if (out.json) out.record(summary);
+  else
+    out.line(
+      `closed ${summary.closed} windows · sent ${summary.accepted} · retry later ${summary.retried} · held ${summary.held} · refused ${summary.dead}`,
+    );
+  return stopped ? 1 : 0;
+}
+
+function reporting(node: MeterNode): NonNullable<MeterNode["settings"]["billing"]["stripe"]> {
+  const { stripe } = node.settings.billing;
+  if (stripe === null)
+    throw new MeterbookError("METER_STRIPE_KEY_MISSING", "The configuration has no billing.stripe.", {
+      remedy: "Add billing.stripe with apiKey: ${STRIPE_API_KEY}.",
+    });
+  return stripe;
+}

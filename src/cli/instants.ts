@@ -1,0 +1,46 @@
+import { MeterbookError } from "../core/errors.ts";
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `24h`, `30m`, `7d` in milliseconds. */
+function durationMs(text: string, option: string): number {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  if (match === null)
+    throw new MeterbookError("METER_COMMAND_INVALID", `${option} is "${text}"`, {
+      remedy: "Write a duration such as 30m, 24h or 7d.",
+    });
+  return Number(match[1]) * (UNIT_MS[match[2] ?? ""] ?? 0);
+}
+
+/** An instant as RFC 3339 (`2026-11-01T00:00:00Z`), a date in UTC (`2026-11-01`), or a duration ago (`24h`). Milliseconds UTC. */
+export function instantMs(text: string, option: string, now: number): number {
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return now - durationMs(text, option);
+  const dated = /^\d{4}-\d\d-\d\d$/.test(text);
+  const zoned = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/.test(text);
+  const parsed = dated || zoned ? Date.parse(dated ? `${text}T00:00:00Z` : text.replace(" ", "T")) : Number.NaN;
+  if (Number.isNaN(parsed)) {
+    throw new MeterbookError("METER_COMMAND_INVALID", `${option} is "${text}"`, {
+      remedy: "Write a date (2026-11-01), an instant with zone (2026-11-01T10:00:00Z) or a duration ago (24h).",
+    });
+  }
+  return parsed;
+}
+
+/** A whole number of at least 1. */
+export function countOf(text: string, option: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new MeterbookError("METER_COMMAND_INVALID", `${option} is "${text}"`, {
+      remedy: "Write a whole number of at least 1.",
+    });
+  return Number(text);
+}
+
+/** A TCP port; 0 = any free one. */
+export function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > 65_535)
+    throw new MeterbookError("METER_COMMAND_INVALID", `--port is "${text}"`, {
+      remedy: "Write a number from 0 to 65535.",
+    });
+  return port;
+}

@@ -1,0 +1,149 @@
+import { parentPort, workerData } from "node:worker_threads";
+
+import { sentenceOf } from "../core/errors.ts";
+import { limits } from "../engine/limits.ts";
+import type { FromWorker, ToWorker, WorkerOrder } from "./messages.ts";
+import { openNode, type MeterNode } from "./node.ts";
+import { reportCycle } from "./report-cycle.ts";
+import { holderName, systemClock } from "./system.ts";
+
+/** The thread that owns the Store: it drains journals, closes windows and reports, off the request's way. */
+const order: WorkerOrder = workerData;
+const port = parentPort;
+if (port === null) throw new Error("runtime/worker is started by meter(), not directly");
+
+const say = (message: FromWorker): void => port.postMessage(message);
+const holder = holderName();
+let node: MeterNode | null = null;
+let opening: Promise<MeterNode> | null = null;
+let closing = false;
+let turn: Promise<void> = Promise.resolve();
+/** Lines of `durability: memory` that wait for the store. */
+const waiting: string[] = [];
+/** Those among them that the drain has and the store has not. */
+let handedIn = 0;
+
+/** Work on the store goes one after another: a flush never overtakes the loop's own drain. */
+function inTurn(work: () => Promise<void>): Promise<void> {
+  const next = turn.then(work);
+  turn = next.catch(() => undefined);
+  return next;
+}
+
+/** Reporting and draining ask for it at once: it is opened one time, and again after a failure. */
+function ready(): Promise<MeterNode> {
+  if (node !== null) return Promise.resolve(node);
+  opening ??= open().finally(() => (opening = null));
+  return opening;
+}
+
+async function open(): Promise<MeterNode> {
+  node = await openNode({
+    settings: order.settings,
+    clock: systemClock,
+    ownWriter: order.ownWriter,
+    adoptFrom: order.adoptFrom,
+    onNotice: (notice) => say({ kind: "notice", notice }),
+  });
+  say({ kind: "ready" });
+  return node;
+}
+
+async function takeAll(): Promise<void> {
+  const opened = await ready();
+  const lines = waiting.splice(0);
+  opened.memory.push(lines);
+  if (closing) opened.memory.end();
+  handedIn += lines.length;
+  await opened.drainAll();
+  if (handedIn > 0) say({ kind: "taken", lines: handedIn });
+  handedIn = 0;
+}
+
+port.on("message", (message: ToWorker) => {
+  switch (message.kind) {
+    case "lines":
+      waiting.push(...message.lines);
+      break;
+    case "flush":
+      void inTurn(takeAll).then(
+        () => say({ kind: "done", call: message.call, error: null }),
+        (error: unknown) => say({ kind: "done", call: message.call, error: sentenceOf(error) }),
+      );
+      break;
+    case "close":
+      closing = true;
+      void inTurn(async () => {
+        await takeAll();
+        await node?.close();
+      }).then(
+        () => leave(message.call, null),
+        (error: unknown) => leave(message.call, sentenceOf(error)),
+      );
+      break;
+  }
+});
+
+function leave(call: number, error: string | null): void {
+  say({ kind: "done", call, error });
+  port?.close();
+}
+
+/** A batch in a turn: the drain goes on between two. */
+async function purge(): Promise<number> {
+  return (await (await ready()).purge()) ? limits.purgePauseMs : limits.purgeEveryMs;
+}
+
+function noticeOf(error: unknown, fallback: string): void {
+  const code =
+    typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+      ? error.code
+      : fallback;
+  say({ kind: "notice", notice: { code, text: sentenceOf(error) } });
+}
+
+/**
+ * Waits a little, longer while the store fails, and never keeps the process alive by itself. Work may say how long to
+ * wait for the next time.
+ */
+function loop(delayMs: number, work: () => Promise<number | void>, failure: string): void {
+  let waitMs = delayMs;
+  const next = (): void => {
+    if (closing) return;
+    setTimeout(() => {
+      if (closing) return;
+      inTurn(async () => {
+        waitMs = (await work()) ?? delayMs;
+      })
+        .catch((error: unknown) => {
+          if (waitMs === delayMs) noticeOf(error, failure);
+          waitMs = Math.min(waitMs * 2, limits.storeRetryMaxMs);
+        })
+        .finally(next);
+    }, waitMs);
+  };
+  next();
+}
+
+loop(limits.drainEveryMs, takeAll, "METER_STORE_UNREADABLE");
+loop(limits.purgeFirstMs, purge, "METER_STORE_UNREADABLE");
+reportLoop();
+
+/** Reporting waits for the network, so it must not stand in the drain's turn: the store's own transactions keep them apart. */
+function reportLoop(): void {
+  const stripe = order.settings.billing.stripe;
+  if (!order.reports || stripe === null || stripe.apiKey === null) return;
+  const next = (): void => {
+    if (closing) return;
+    setTimeout(() => {
+      if (closing) return;
+      ready()
+        .then((opened) =>
+          reportCycle(opened, { clock: systemClock, holder, onNotice: (notice) => say({ kind: "notice", notice }) }),
+        )
+        .catch((error: unknown) => noticeOf(error, "METER_STRIPE_REFUSED"))
+        .finally(next);
+    }, stripe.report.everyMs);
+  };
+  next();
+}
