@@ -127,3 +127,14 @@ export interface LaneTotals {
   readonly runningRaw: Decimal;
   readonly runningValue: Decimal;
 }
+
+/** Whether a window is still as it was read: the condition under which every Store may enqueue a row made from it. */
+export function sameBasis(a: DirtyWindow, b: DirtyWindow): boolean {
+  return (
+    a.total === b.total &&
+    a.enqueuedRaw === b.enqueuedRaw &&
+    a.nextSequence === b.nextSequence &&
+    a.runningRaw === b.runningRaw &&
+    a.runningValue === b.runningValue
+  );
+}

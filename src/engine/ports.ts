@@ -18,7 +18,7 @@ import type {
   Release,
 } from "./outbox-row.ts";
 
-export { FINAL_HOLDS } from "./outbox-row.ts";
+export { FINAL_HOLDS, sameBasis } from "./outbox-row.ts";
 export type {
   AttemptOutcome,
   Claim,

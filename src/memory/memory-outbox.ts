@@ -14,6 +14,7 @@ import {
   type OutboxTotals,
   type Release,
   type Store,
+  sameBasis,
 } from "../engine/ports.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
 
@@ -295,16 +296,6 @@ function byWindow(a: KeptRow, b: KeptRow): number {
 
 function isSameReport(a: OutboxRow, b: NewOutboxRow): boolean {
   return a.meter === b.meter && a.company === b.company && a.windowStart === b.windowStart && a.sequence === b.sequence;
-}
-
-function sameBasis(a: DirtyWindow, b: DirtyWindow): boolean {
-  return (
-    a.total === b.total &&
-    a.enqueuedRaw === b.enqueuedRaw &&
-    a.nextSequence === b.nextSequence &&
-    a.runningRaw === b.runningRaw &&
-    a.runningValue === b.runningValue
-  );
 }
 
 function sum(values: readonly Decimal[]): Decimal {

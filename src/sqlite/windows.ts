@@ -1,6 +1,7 @@
 import { resultOf, type AggregateKind } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import { mergeBuckets } from "../core/usage.ts";
+import { sameBasis } from "../engine/ports.ts";
 import type { DirtyWindow, NewOutboxRow, OutboxState } from "../engine/ports.ts";
 import { readBuckets } from "./bucket-rows.ts";
 import type { Connection } from "./connection.ts";
@@ -190,14 +191,4 @@ function addRunning(connection: Connection, meter: number, company: number, { ra
   connection
     .sql("INSERT INTO running VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET raw = excluded.raw, value = excluded.value")
     .run(meter, company, (BigInt(knownRaw) + raw).toString(), (BigInt(knownValue) + value).toString());
-}
-
-function sameBasis(a: DirtyWindow, b: DirtyWindow): boolean {
-  return (
-    a.total === b.total &&
-    a.enqueuedRaw === b.enqueuedRaw &&
-    a.nextSequence === b.nextSequence &&
-    a.runningRaw === b.runningRaw &&
-    a.runningValue === b.runningValue
-  );
 }
