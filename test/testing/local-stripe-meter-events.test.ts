@@ -103,7 +103,7 @@ describe("meter events", () => {
       }
       expect(running.local.total("tokens", customer)).toBe("1000000000000007.000000000001");
       for (const long of ["1234567890123456", "12345678.12345678", "1000000000000000"]) {
-        expect((await failure(send(long))).message).toContain("15 significant digits");
+        expect((await failure(send(long))).message).toContain("at most 15 digits. Received");
       }
     });
   });

@@ -109,14 +109,18 @@ function heldAgainstSchema(): void {
       });
     });
 
-    it("knows every path of the local Stripe but the account's", () => {
+    it("knows every path of the local Stripe but the account's and the fetched thin events'", () => {
       const unknown = LOCAL_STRIPE_ROUTES.filter(({ method, path }) => {
         const verdict = validateStripeRequest(method, path.replace(":id", "x_1"), "");
         return (
           verdict.kind === "invalid" && verdict.problems.some((problem) => problem.endsWith("is not in Stripe's API"))
         );
       });
-      expect(unknown.map(({ operation }) => operation)).toEqual(["account.retrieve"]);
+      expect(unknown.map(({ operation }) => operation)).toEqual([
+        "account.retrieve",
+        "thin_event.list",
+        "thin_event.retrieve",
+      ]);
     });
   });
 }

@@ -32,7 +32,7 @@ let loaded: Loaded | null = null;
 
 /**
  * Holds one request against Stripe's schema: unknown path, unknown or missing parameter, wrong type, too long.
- * `form` is the raw body (POST) or query (GET, DELETE) text.
+ * `form` is the raw body (POST) or query (GET, DELETE) text; of v2 POSTs it is JSON.
  */
 export function validateStripeRequest(method: string, requestPath: string, form: string): SchemaVerdict {
   if (!schemaPresent) {
@@ -45,7 +45,9 @@ export function validateStripeRequest(method: string, requestPath: string, form:
     return { kind: "invalid", problems: [`${method} ${requestPath} is not in Stripe's API`] };
   }
   return validate(`${method} ${template ?? ""}`, parametersSchema(method, operation), (schema) =>
-    coerce(decodeBrackets(form), schema),
+    method === "POST" && requestPath.startsWith("/v2/")
+      ? JSON.parse(form === "" ? "{}" : form)
+      : coerce(decodeBrackets(form), schema),
   );
 }
 
@@ -120,12 +122,12 @@ function findTemplate(templates: readonly string[], requestPath: string): string
   );
 }
 
-/** One object schema: of the body for a POST, of the query parameters otherwise. */
+/** One object schema: of the body for a POST, of the query parameters otherwise; a DELETE sends its body's as a query. */
 function parametersSchema(method: string, operation: Schema): Schema {
-  if (method === "POST") {
-    return (
-      at(operation, "requestBody", "content", "application/x-www-form-urlencoded", "schema") ?? emptyObject({}, [])
-    );
+  const content = at(operation, "requestBody", "content");
+  const body = at(content, "application/x-www-form-urlencoded", "schema") ?? at(content, "application/json", "schema");
+  if (method === "POST" || (method === "DELETE" && body !== null)) {
+    return body ?? emptyObject({}, []);
   }
   const inQuery = schemas(operation["parameters"]).filter((parameter) => parameter["in"] === "query");
   return emptyObject(

@@ -5,6 +5,8 @@ import { onlyParameters, optionalText, textList } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { isLive, nextId, nowMs, type AccountEvent, type LocalState } from "./state.ts";
 import { refuse } from "./stripe-refusal.ts";
+import { enqueueDeliveries } from "./webhooks/enqueue.ts";
+import { recordThinTwin } from "./webhooks/thin-events.ts";
 
 export const accountEventRoutes: readonly Route[] = [
   {
@@ -48,14 +50,22 @@ export const accountEventRoutes: readonly Route[] = [
   },
 ];
 
-/** Writes a line into the account's event list, with the object as it is now. No request = done in the dashboard. */
+/** Writes a line into the account's event list, with the object as it is now, and sends it to the webhooks. No request = done in the dashboard. */
 export function recordAccountEvent(
   state: LocalState,
   type: string,
   object: object,
   request: AccountEvent["request"] = { id: null, idempotencyKey: null },
 ): void {
-  state.accountEvents.push({ id: nextId(state, "evt"), type, createdMs: nowMs(state), object, request });
+  const event = { id: nextId(state, "evt"), type, createdMs: nowMs(state), object, request };
+  state.accountEvents.push(event);
+  enqueueDeliveries(state, {
+    id: event.id,
+    type,
+    payload: "snapshot",
+    body: () => JSON.stringify(eventObject(state, event), null, 2),
+  });
+  recordThinTwin(state, event);
 }
 
 function reachable(state: LocalState): readonly AccountEvent[] {
@@ -79,7 +89,7 @@ function eventObject(state: LocalState, event: AccountEvent): object {
     created: seconds(event),
     data: { object: event.object },
     livemode: isLive(state),
-    pending_webhooks: 0,
+    pending_webhooks: state.deliveries.filter((delivery) => delivery.event === event.id).length,
     request: { id: event.request.id, idempotency_key: event.request.idempotencyKey },
     type: event.type,
   };

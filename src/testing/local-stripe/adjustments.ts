@@ -20,7 +20,7 @@ export const adjustmentRoutes: readonly Route[] = [
         lengthMax: bounds.identifierLengthMax,
       });
       const event = state.identifiers.get(identifier);
-      if (event === undefined || event.meter.eventName !== eventName) {
+      if (event === undefined || event.eventName !== eventName) {
         return refuse("adjustment.unknown_identifier", {
           message: `No meter event exists with identifier ${identifier} for event_name '${eventName}'.`,
           param: "cancel[identifier]",

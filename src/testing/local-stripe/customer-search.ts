@@ -51,7 +51,7 @@ function searchCustomers({ state, form }: Call): object {
 
 /** The customer as the search index knows it; null = not yet. */
 function indexedFields(state: LocalState, record: CustomerRecord): CustomerFields | null {
-  const seenUpTo = nowMs(state) - state.settings.searchLagMs;
+  const seenUpTo = nowMs(state) - state.lags.searchMs;
   return record.versions.findLast((version) => version.at <= seenUpTo)?.fields ?? null;
 }
 

@@ -1,4 +1,5 @@
 import { recordAccountEvent } from "./account-events.ts";
+import { endSubscriptionsOf } from "./billing/subscription-lifecycle.ts";
 import { createdFilter } from "./created-filter.ts";
 import type { FormTree } from "./form-body.ts";
 import { changedMetadata } from "./metadata.ts";
@@ -80,8 +81,7 @@ export const customerRoutes: readonly Route[] = [
     behaviours: ["customer.delete", "customer.change_deleted"],
     answer: (call) => {
       const record = liveCustomer(call);
-      tell(call, "customer.deleted", record);
-      record.deleted = true;
+      removeCustomer(call.state, record, call);
       return deletedObject(record);
     },
   },
@@ -105,6 +105,18 @@ export function addCustomer(state: LocalState, fields: Partial<CustomerFields>, 
   };
   state.customers.set(record.id, record);
   return record;
+}
+
+/** Deletes a customer and ends all its subscriptions. Without a call its owner did it in the dashboard. */
+export function removeCustomer(
+  state: LocalState,
+  record: CustomerRecord,
+  call?: Pick<Call, "requestId" | "idempotencyKey">,
+): void {
+  endSubscriptionsOf(state, record.id);
+  const request = { id: call?.requestId ?? null, idempotencyKey: call?.idempotencyKey ?? null };
+  recordAccountEvent(state, "customer.deleted", customerObject(state, record), request);
+  record.deleted = true;
 }
 
 /** The JSON of a customer as the API answers it. */

@@ -1,6 +1,6 @@
 import { MeterbookError } from "../../core/errors.ts";
 import type { BehaviourKey } from "./behaviours.ts";
-import { StripeRefusal, type RefusalText } from "./stripe-refusal.ts";
+import { METER_ERROR_CODES, type MeterErrorCode } from "./validation/rejection.ts";
 
 /** What goes wrong. `when` says whether the call takes effect: before = it does not, after = it does. */
 export type Fault =
@@ -15,7 +15,20 @@ export type Fault =
       /** Whether the idempotency store keeps the error, as Stripe's does; true unless told. */
       readonly stored?: boolean;
     }
-  | { readonly kind: "truncated" }
+  /** Half a body after the call took effect: as a whole HTTP message, or, with `cut`, as one whose connection breaks. */
+  | { readonly kind: "truncated"; readonly cut?: boolean }
+  /** The call takes effect; its answer comes a byte at a time, in real time. */
+  | { readonly kind: "drip"; readonly byteEveryMs: number }
+  /** A 301 from something in between, without effect. */
+  | { readonly kind: "redirect"; readonly location?: string }
+  /** A 200 that is not the answer to the call: another object, an empty one, or a page. */
+  | {
+      readonly kind: "wrong_body";
+      readonly when: "before" | "after";
+      readonly body?: "other_object" | "empty" | "html";
+    }
+  /** A meter event is taken with a 200, and refused with this code after the summary lag. */
+  | { readonly kind: "reject_later"; readonly code: MeterErrorCode }
   | { readonly kind: "rate_limit"; readonly reason?: RateLimitedReason }
   | { readonly kind: "lock_timeout" }
   | { readonly kind: "conflict" }
@@ -33,6 +46,8 @@ export type RateLimitedReason =
 export type FaultOrder = Fault & {
   /** How many of the next calls; 1 unless told. */
   readonly times?: number;
+  /** How many calls pass before the first that it is for; 0 unless told. */
+  readonly skip?: number;
   /** Which operation: meter_event.create unless told, or `any`. */
   readonly on?: string;
 };
@@ -40,6 +55,7 @@ export type FaultOrder = Fault & {
 export interface PendingFault {
   readonly fault: Fault;
   readonly on: string;
+  skip: number;
   left: number;
 }
 
@@ -49,6 +65,10 @@ export const FAULT_BEHAVIOURS: Readonly<Record<Fault["kind"], BehaviourKey>> = {
   hang: "fault.hang",
   server_error: "fault.server_error",
   truncated: "fault.truncated",
+  drip: "fault.drip",
+  redirect: "fault.redirect",
+  wrong_body: "fault.wrong_body",
+  reject_later: "fault.reject_later",
   rate_limit: "fault.rate_limit",
   lock_timeout: "fault.lock_timeout",
   conflict: "fault.conflict",
@@ -60,101 +80,53 @@ export const FAULT_BEHAVIOURS: Readonly<Record<Fault["kind"], BehaviourKey>> = {
 export function orderFault(pending: PendingFault[], order: unknown): void {
   if (!isFaultOrder(order)) {
     throw new MeterbookError("METER_OPTION_INVALID", `Not a fault of the local Stripe: ${JSON.stringify(order)}`, {
-      remedy: `Give one of the kinds ${Object.keys(FAULT_BEHAVIOURS).join(", ")}; reset, hang and server_error also need when: before or after.`,
+      remedy: `Give one of the kinds ${Object.keys(FAULT_BEHAVIOURS).join(", ")}; reset, hang, server_error and wrong_body also need when: before or after, drip needs byteEveryMs, reject_later a code.`,
     });
   }
-  const { times = 1, on = "meter_event.create", ...fault } = order;
-  pending.push({ fault, on, left: times });
-}
-
-const WITH_WHEN: readonly unknown[] = ["reset", "hang", "server_error"];
-
-function isFaultOrder(order: unknown): order is FaultOrder {
-  if (typeof order !== "object" || order === null || !("kind" in order)) {
-    return false;
-  }
-  const { kind } = order;
-  const when = "when" in order ? order.when : undefined;
-  const times = "times" in order ? order.times : 1;
-  return (
-    typeof kind === "string" &&
-    Object.hasOwn(FAULT_BEHAVIOURS, kind) &&
-    (!WITH_WHEN.includes(kind) || when === "before" || when === "after") &&
-    typeof times === "number" &&
-    times >= 1
-  );
+  const { times = 1, skip = 0, on = "meter_event.create", ...fault } = order;
+  pending.push({ fault, on, skip, left: times });
 }
 
 /** Takes the fault that the next call of an operation meets; null = none. */
 export function takeFault(pending: PendingFault[], operation: string): Fault | null {
-  const index = pending.findIndex(({ on }) => on === operation || on === "any");
-  const found = pending[index];
-  if (found === undefined) {
-    return null;
+  for (const [index, order] of pending.entries()) {
+    if (order.on !== operation && order.on !== "any") {
+      continue;
+    }
+    if (order.skip > 0) {
+      order.skip -= 1;
+      continue;
+    }
+    order.left -= 1;
+    if (order.left <= 0) {
+      pending.splice(index, 1);
+    }
+    return order.fault;
   }
-  found.left -= 1;
-  if (found.left <= 0) {
-    pending.splice(index, 1);
+  return null;
+}
+
+const WITH_WHEN: readonly unknown[] = ["reset", "hang", "server_error", "wrong_body"];
+const ERROR_CODES: readonly unknown[] = METER_ERROR_CODES;
+
+function isFaultOrder(order: unknown): order is FaultOrder {
+  if (typeof order !== "object" || order === null) {
+    return false;
   }
-  return found.fault;
+  const facts = new Map<string, unknown>(Object.entries(order));
+  const kind = facts.get("kind");
+  const when = facts.get("when");
+  return (
+    typeof kind === "string" &&
+    Object.hasOwn(FAULT_BEHAVIOURS, kind) &&
+    (!WITH_WHEN.includes(kind) || when === "before" || when === "after") &&
+    (kind !== "drip" || isCount(facts.get("byteEveryMs"), 0)) &&
+    (kind !== "reject_later" || ERROR_CODES.includes(facts.get("code"))) &&
+    isCount(facts.get("times") ?? 1, 1) &&
+    isCount(facts.get("skip") ?? 0, 0)
+  );
 }
 
-/** The error answer of a fault; null for those that damage the connection instead. */
-export function faultRefusal(fault: Fault): StripeRefusal | null {
-  const text = refusalText(fault);
-  return text === null ? null : new StripeRefusal(FAULT_BEHAVIOURS[fault.kind], text);
-}
-
-function refusalText(fault: Fault): RefusalText | null {
-  switch (fault.kind) {
-    case "reset":
-    case "hang":
-    case "truncated":
-      return null;
-    case "server_error":
-      return {
-        status: fault.status ?? 500,
-        message: "An unknown error occurred",
-        type: "api_error",
-        headers: fault.shouldRetry === undefined ? {} : { "stripe-should-retry": String(fault.shouldRetry) },
-      };
-    case "rate_limit":
-      return rateLimitText(fault.reason ?? "endpoint-rate");
-    case "lock_timeout":
-      return {
-        status: 429,
-        message:
-          "This object cannot be accessed right now because another API request or Stripe process is currently accessing it.",
-        code: "lock_timeout",
-        headers: { "stripe-should-retry": "true" },
-      };
-    case "conflict":
-      return conflictText();
-    case "unauthorized":
-      return { status: 401, message: "Invalid API Key provided: sk_test_****" };
-    case "forbidden":
-      break;
-  }
-  return {
-    status: 403,
-    message:
-      "The provided key does not have the required permissions for this endpoint. Having the 'rak_billing_meter_event_write' permission would allow this request to continue.",
-  };
-}
-
-export function rateLimitText(reason: RateLimitedReason): RefusalText {
-  return {
-    status: 429,
-    message: "Request rate limit exceeded. Learn more about rate limits here https://docs.stripe.com/rate-limits.",
-    code: "rate_limit",
-    headers: { "stripe-rate-limited-reason": reason },
-  };
-}
-
-export function conflictText(): RefusalText {
-  return {
-    status: 409,
-    message: "Another request for this customer and meter is in progress. Please try again.",
-    code: "too_many_concurrent_requests",
-  };
+function isCount(value: unknown, least: number): boolean {
+  return typeof value === "number" && value >= least;
 }

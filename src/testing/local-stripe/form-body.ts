@@ -27,6 +27,16 @@ export function decodeForm(text: string): FormTree | null {
   return root;
 }
 
+/** Decodes a JSON body into the same shape as a form: scalars are texts, lists maps with number keys, null is absent. */
+export function decodeJson(text: string): FormTree | null {
+  try {
+    const body: unknown = text === "" ? {} : JSON.parse(text);
+    return typeof body === "object" && body !== null && !Array.isArray(body) ? treeOf(body) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** The members of a list in their order. */
 export function listMembers(tree: FormTree): readonly FormValue[] {
   return Object.entries(tree)
@@ -37,6 +47,18 @@ export function listMembers(tree: FormTree): readonly FormValue[] {
 function emptyTree(): MutableTree {
   // No prototype: a parameter called __proto__ is a parameter like any other.
   const tree: MutableTree = Object.create(null);
+  return tree;
+}
+
+function treeOf(body: object): MutableTree {
+  const tree = emptyTree();
+  for (const [key, value] of Object.entries<unknown>({ ...body })) {
+    if (typeof value === "object" && value !== null) {
+      tree[key] = treeOf(value);
+    } else if (value !== null) {
+      tree[key] = typeof value === "string" ? value : JSON.stringify(value);
+    }
+  }
   return tree;
 }
 

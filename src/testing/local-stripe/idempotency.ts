@@ -1,5 +1,6 @@
 import type { Answer, IdempotencyEntry } from "./answer.ts";
 import { localStripeBounds } from "./bounds.ts";
+import { isV2 } from "./route.ts";
 import { nowMs, type LocalState } from "./state.ts";
 import { refuse } from "./stripe-refusal.ts";
 
@@ -21,8 +22,7 @@ export function claimKey(
   }
   const entry = state.idempotency.get(key);
   const now = nowMs(state);
-  const kept =
-    entry !== undefined && (entry.answer === null || now - entry.startedAt < state.settings.idempotencyHorizonMs);
+  const kept = entry !== undefined && (entry.answer === null || now - entry.startedAt < horizonMs(state, entry.path));
   if (!kept) {
     state.idempotency.set(key, { path, form, startedAt: now, requestId, answer: null });
     return { kind: "held", key };
@@ -40,6 +40,10 @@ export function claimKey(
   }
   const replayed = { "idempotent-replayed": "true", "original-request": entry.requestId };
   return { kind: "replay", answer: { ...entry.answer, headers: { ...entry.answer.headers, ...replayed } } };
+}
+
+function horizonMs({ settings }: LocalState, path: string): number {
+  return isV2(path) ? localStripeBounds.idempotencyV2Ms : settings.idempotencyHorizonMs;
 }
 
 /** Ends a claim: keeps the answer for replay, or forgets the key when there is none to keep. */

@@ -1,5 +1,6 @@
 import { formatDecimal, fromInteger, type Decimal } from "../../core/decimal.ts";
-import { nowMs, type LocalState, type MeterEventRecord, type MeterRecord } from "./state.ts";
+import type { LocalState, MeterEventRecord, MeterRecord, Receipt } from "./state.ts";
+import type { JudgedEvent } from "./validation/judge.ts";
 
 /** What was really counted at one instant: the truth that a reporter is held against. */
 export interface LedgerEntry {
@@ -18,21 +19,20 @@ export interface LedgerEntry {
 
 const WINDOW_SECONDS = { hour: 3_600, day: 86_400 } as const;
 
-/** Counts an event that passed all checks. */
-export function recordMeterEvent(
-  state: LocalState,
-  event: Pick<MeterEventRecord, "meter" | "customer" | "identifier" | "timestamp" | "value">,
-): void {
-  state.counter += 1;
-  const record: MeterEventRecord = { ...event, receivedAt: nowMs(state), arrival: state.counter, cancelled: false };
+/** Counts an event that passed all checks, at its place in the order of arrival. */
+export function recordMeterEvent(state: LocalState, event: JudgedEvent, receipt: Receipt): void {
+  const record: MeterEventRecord = Object.assign(receipt, event);
   const key = laneKey(event.meter, event.customer);
   const lane = state.meterEvents.get(key);
   if (lane === undefined) {
     state.meterEvents.set(key, [record]);
-  } else {
-    lane.push(record);
+    return;
   }
-  state.identifiers.set(record.identifier, record);
+  const isLast = (lane.at(-1)?.arrival ?? 0) < record.arrival;
+  lane.push(record);
+  if (!isLast) {
+    lane.sort((a, b) => a.arrival - b.arrival);
+  }
 }
 
 /** The events that count for a customer: not cancelled, received by `visibleUpTo`, and last of their window where the meter has windows. */

@@ -1,20 +1,19 @@
 import { isFault, parseDecimal, type Decimal } from "../../core/decimal.ts";
 import { localStripeBounds } from "./bounds.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { rejection, type Rejection } from "./validation/rejection.ts";
 
-/** Reads a payload's value exactly, or refuses it. */
-export function readMeteredValue(text: string, payloadKey: string): Decimal {
+/** Reads a payload's value exactly, or says why it is none. */
+export function readMeteredValue(text: string, payloadKey: string): Decimal | Rejection {
   const param = `payload[${payloadKey}]`;
   const value = /^-?\d+(?:\.\d+)?$/.test(text) ? parseDecimal(withoutLeadingZeros(text)) : "not_a_number";
-  const digits = significantDigits(text);
-  if (digits > localStripeBounds.valueDigitsMax) {
-    refuse("meter_event.too_many_digits", {
-      message: `The value of '${payloadKey}' cannot have more than 15 significant digits, but has ${String(digits)}.`,
+  if (significantDigits(text) > localStripeBounds.valueDigitsMax) {
+    return rejection("meter_event.too_many_digits", {
+      message: `The value in the event payload can have at most ${String(localStripeBounds.valueDigitsMax)} digits. Received ${text}.`,
       param,
     });
   }
   return isFault(value)
-    ? refuse("meter_event.invalid_value", {
+    ? rejection("meter_event.invalid_value", {
         message: `The value of '${payloadKey}' must be a number, but is '${text}'.`,
         param,
       })

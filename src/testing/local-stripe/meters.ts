@@ -115,6 +115,13 @@ export function addMeter(state: LocalState, meter: NewMeter): MeterRecord {
   return record;
 }
 
+/** Switches a meter on or off; one that is so already keeps its time. */
+export function setMeterStatus(state: LocalState, meter: MeterRecord, isActive: boolean): void {
+  const now = nowSeconds(state);
+  meter.deactivatedAt = isActive ? null : (meter.deactivatedAt ?? now);
+  meter.updated = now;
+}
+
 export function meterNamed(state: LocalState, eventName: string): MeterRecord | null {
   return [...state.meters.values()].find((meter) => meter.eventName === eventName) ?? null;
 }
@@ -165,9 +172,7 @@ function statusRoute(verb: "deactivate" | "reactivate"): Route {
       if (statusOf(meter) === target) {
         refuse("meter.same_status", { message: `The meter '${meter.id}' is already ${target}.` });
       }
-      const now = nowSeconds(call.state);
-      meter.deactivatedAt = target === "inactive" ? now : null;
-      meter.updated = now;
+      setMeterStatus(call.state, meter, target === "active");
       return meterObject(call.state, meter);
     },
   };

@@ -76,6 +76,15 @@ export function optionalInteger(form: FormTree, name: string, label = name): num
   return Number(text);
 }
 
+export function optionalBoolean(form: FormTree, name: string): boolean | null {
+  const text = optionalText(form, name);
+  return text === null || text === "true" || text === "false"
+    ? text === null
+      ? null
+      : text === "true"
+    : refuse("http.parameter_not_boolean", { message: `Invalid boolean: ${text}`, param: name });
+}
+
 export function requiredInteger(form: FormTree, name: string): number {
   return optionalInteger(form, name) ?? missing(name);
 }
@@ -127,6 +136,11 @@ export function textMap(tree: FormTree, name: string): Readonly<Record<string, s
 export function textList(form: FormTree, name: string): readonly string[] {
   const tree = optionalMap(form, name);
   return tree === null ? [] : listMembers(tree).map((value) => asText(value, name));
+}
+
+/** Whether `expand` names a field, at whatever depth. */
+export function isExpanded(form: FormTree, field: string): boolean {
+  return textList(form, "expand").some((path) => path.split(".").at(-1) === field);
 }
 
 export function missing(label: string): never {

@@ -4,6 +4,9 @@ export interface RateLimit {
   readonly burst: number;
 }
 
+/** What all calls together may make in a sandbox (docs.stripe.com/rate-limits). */
+export const SANDBOX_RATE: RateLimit = { perSecond: 25, burst: 25 };
+
 export interface TokenBucket {
   readonly limit: RateLimit;
   tokens: number;

@@ -2,11 +2,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Answer } from "./answer.ts";
 import type { BehaviourKey } from "./behaviours.ts";
 import { checkRight, readApiKey } from "./credentials.ts";
-import { conflictText, faultRefusal, rateLimitText, takeFault, type Fault } from "./faults.ts";
-import { decodeForm } from "./form-body.ts";
+import { conflictText, faultAnswer, faultRefusal, rateLimitText } from "./fault-answers.ts";
+import { takeFault, type Fault } from "./faults.ts";
+import { decodeForm, decodeJson, type FormTree } from "./form-body.ts";
 import { claimKey, settleKey } from "./idempotency.ts";
 import { takeToken } from "./rate-limit.ts";
-import { findRoute, type Call, type Route } from "./route.ts";
+import { findRoute, isV2, type Call, type Route } from "./route.ts";
 import { LOCAL_STRIPE_ROUTES } from "./routes.ts";
 import { nowMs, type LocalState } from "./state.ts";
 import { refuse, StripeRefusal } from "./stripe-refusal.ts";
@@ -21,6 +22,8 @@ export const PIPELINE_BEHAVIOURS: readonly BehaviourKey[] = [
   "idempotency.refusal_not_stored",
   "idempotency.expiry",
   "idempotency.post_only",
+  "idempotency.v2",
+  "clock.moved",
 ];
 
 /** A request as the transport read it. `form` is the raw query (GET, DELETE) or body text. */
@@ -34,12 +37,12 @@ export interface ReadRequest {
   readonly apiVersion: string | null;
 }
 
-/** What goes back. Null = no answer ever; `release` frees what the call still holds once its connection is gone. */
-export interface Delivery {
-  readonly how: "whole" | "truncated" | "reset" | "hang";
-  readonly answer: Answer | null;
-  readonly release: () => void;
-}
+/** What goes back. `release` frees what the call still holds once its connection is gone. */
+export type Delivery = { readonly release: () => void } & (
+  | { readonly how: "whole" | "truncated" | "cut"; readonly answer: Answer }
+  | { readonly how: "drip"; readonly answer: Answer; readonly byteEveryMs: number }
+  | { readonly how: "reset" | "hang" }
+);
 
 const nothingHeld = (): void => undefined;
 
@@ -48,7 +51,8 @@ export async function respond(state: LocalState, request: ReadRequest): Promise<
   try {
     const { route, call } = admit(state, request);
     const fault = takeFault(state.faults, route.operation);
-    return await execute(state, request, { route, call, fault });
+    const rejectLater = fault?.kind === "reject_later" ? fault.code : null;
+    return await execute(state, request, { route, call: { ...call, rejectLater }, fault });
   } catch (error) {
     return whole(refusalAnswer(error));
   }
@@ -65,8 +69,13 @@ function admit(state: LocalState, request: ReadRequest): { readonly route: Route
     refuse("http.unknown_url", { status: 404, message: `Unrecognized request URL (${method}: ${path}).` });
   checkRight(state, key, found.route.right);
   const form =
-    decodeForm(request.form) ?? refuse("http.form_malformed", { message: "The request's parameters cannot be read." });
-  return { route: found.route, call: { state, path: found.path, form, requestId, idempotencyKey } };
+    decodedForm(request) ?? refuse("http.form_malformed", { message: "The request's parameters cannot be read." });
+  const call = { state, path: found.path, form, requestId, idempotencyKey, rejectLater: null };
+  return { route: found.route, call };
+}
+
+function decodedForm({ method, path, form }: ReadRequest): FormTree | null {
+  return method === "POST" && isV2(path) ? decodeJson(form) : decodeForm(form);
 }
 
 interface Admitted {
@@ -78,13 +87,14 @@ interface Admitted {
 async function execute(state: LocalState, request: ReadRequest, admitted: Admitted): Promise<Delivery> {
   const { fault, route, call } = admitted;
   if (fault?.kind === "reset" && fault.when === "before") {
-    return { how: "reset", answer: null, release: nothingHeld };
+    return { how: "reset", release: nothingHeld };
   }
-  const refused = fault === null || fault.kind === "server_error" ? null : faultRefusal(fault);
-  if (refused !== null) {
-    return whole(refusalAnswer(refused));
+  const instead = answerInstead(fault);
+  if (instead !== null) {
+    return whole(instead);
   }
-  const key = request.method === "POST" ? request.idempotencyKey : null;
+  const mayHaveKey = request.method === "POST" || (request.method === "DELETE" && isV2(request.path));
+  const key = mayHaveKey ? request.idempotencyKey : null;
   const claim = key === null ? null : claimKey(state, { ...request, key });
   if (claim?.kind === "replay") {
     return damaged(fault, claim.answer);
@@ -97,6 +107,15 @@ async function execute(state: LocalState, request: ReadRequest, admitted: Admitt
     refuse("meter_event.concurrent", conflictText());
   }
   return inLane(state, key, lane, admitted);
+}
+
+/** The answer of a fault under which the call does not even begin. */
+function answerInstead(fault: Fault | null): Answer | null {
+  if (fault?.kind === "redirect" || (fault?.kind === "wrong_body" && fault.when === "before")) {
+    return faultAnswer(fault);
+  }
+  const refused = fault === null || fault.kind === "server_error" ? null : faultRefusal(fault);
+  return refused === null ? null : refusalAnswer(refused);
 }
 
 async function inLane(
@@ -118,7 +137,7 @@ async function inLane(
     state.lanes.add(lane);
   }
   if (fault?.kind === "hang" && fault.when === "before") {
-    return { how: "hang", answer: null, release: () => free(null) };
+    return { how: "hang", release: () => free(null) };
   }
   if (state.settings.latencyMs > 0) {
     await wait(state.settings.latencyMs, undefined, { ref: false });
@@ -136,7 +155,7 @@ function takeEffect({ route, call, fault }: Admitted): { readonly answer: Answer
     const body = failing?.when === "before" ? {} : route.answer(call);
     return failed === null
       ? { answer: { status: 200, body: jsonText(body), headers: {} }, kept: true }
-      : { answer: refusalAnswer(failed), kept: failing?.stored ?? true };
+      : { answer: refusalAnswer(failed), kept: !isV2(route.path) && (failing?.stored ?? true) };
   } catch (error) {
     return { answer: refusalAnswer(error), kept: false };
   }
@@ -144,9 +163,15 @@ function takeEffect({ route, call, fault }: Admitted): { readonly answer: Answer
 
 function damaged(fault: Fault | null, answer: Answer): Delivery {
   if (fault?.kind === "reset" || fault?.kind === "hang") {
-    return { how: fault.kind, answer: null, release: nothingHeld };
+    return { how: fault.kind, release: nothingHeld };
   }
-  return fault?.kind === "truncated" ? { how: "truncated", answer, release: nothingHeld } : whole(answer);
+  if (fault?.kind === "truncated") {
+    return { how: fault.cut === true ? "cut" : "truncated", answer, release: nothingHeld };
+  }
+  if (fault?.kind === "drip") {
+    return { how: "drip", answer, byteEveryMs: fault.byteEveryMs, release: nothingHeld };
+  }
+  return whole(faultAnswer(fault) ?? answer);
 }
 
 function whole(answer: Answer): Delivery {

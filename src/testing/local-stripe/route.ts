@@ -1,6 +1,7 @@
 import type { BehaviourKey } from "./behaviours.ts";
 import type { FormTree } from "./form-body.ts";
 import type { LocalState } from "./state.ts";
+import type { MeterErrorCode } from "./validation/rejection.ts";
 
 /** One call, read and allowed, on its way to its route. */
 export interface Call {
@@ -10,6 +11,8 @@ export interface Call {
   readonly form: FormTree;
   readonly requestId: string;
   readonly idempotencyKey: string | null;
+  /** An order to take a meter event and refuse it later; null = none. */
+  readonly rejectLater: MeterErrorCode | null;
 }
 
 /** One endpoint. `answer` takes effect and gives the 200's body, or refuses without effect. */
@@ -25,6 +28,11 @@ export interface Route {
   readonly answer: (call: Call) => object;
   /** What only one call at a time may touch; null = nothing. Reads the form without judging it. */
   readonly lane?: (call: Call) => string | null;
+}
+
+/** Whether a path is of the v2 API: JSON bodies, its own idempotency. */
+export function isV2(path: string): boolean {
+  return path.startsWith("/v2/");
 }
 
 /** The first route of the table that fits, with the named parts of the path. Fixed paths stand before templates. */

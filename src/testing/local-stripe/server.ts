@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { setTimeout as wait } from "node:timers/promises";
+import { runDue } from "./agenda.ts";
 import type { Answer } from "./answer.ts";
 import { localStripeBounds as bounds } from "./bounds.ts";
-import { answerControl, CONTROL_PREFIX } from "./control.ts";
+import { answerControl, CONTROL_PREFIX, type DeliverAll } from "./control.ts";
 import { refusalAnswer, respond, type Delivery, type ReadRequest } from "./respond.ts";
 import { nextId, nowMs, type LocalState, type LoggedCall } from "./state.ts";
 import { StripeRefusal } from "./stripe-refusal.ts";
@@ -12,10 +14,10 @@ const API_VERSION = "2026-10-28.endive";
 /** Listens on 127.0.0.1 only; port 0 takes a free one. */
 export async function listen(
   state: LocalState,
-  port: number,
+  { port, deliverWebhooks }: { readonly port: number; readonly deliverWebhooks: DeliverAll },
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const server = createServer((request, response) => {
-    serve(state, request, response).catch((error: unknown) => {
+    serve(state, deliverWebhooks, request, response).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : new Error(String(error)));
     });
   });
@@ -40,13 +42,20 @@ export async function stop(server: Server): Promise<void> {
   }
 }
 
-async function serve(state: LocalState, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  state: LocalState,
+  deliverWebhooks: DeliverAll,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(request.url ?? "/", "http://local");
   const body = await readBody(request);
   if (body !== null && url.pathname.startsWith(CONTROL_PREFIX)) {
-    send(response, answerControl(state, request.method ?? "GET", url.pathname, body));
+    const call = { method: request.method ?? "GET", path: url.pathname, body };
+    send(response, await answerControl(state, call, deliverWebhooks));
     return;
   }
+  runDue(state);
   const read = readRequest(state, request, url, body ?? "");
   const logged = log(state, read);
   const delivery = body === null ? tooLarge() : await respond(state, read);
@@ -54,8 +63,9 @@ async function serve(state: LocalState, request: IncomingMessage, response: Serv
     delivery.release();
   }
   response.once("close", delivery.release);
+  logged.status = "answer" in delivery ? delivery.answer.status : null;
+  state.settings.onCall(logged);
   deliver(state, read, response, delivery);
-  logged.status = delivery.how === "whole" || delivery.how === "truncated" ? response.statusCode : null;
 }
 
 function readRequest(state: LocalState, request: IncomingMessage, url: URL, body: string): ReadRequest {
@@ -95,7 +105,7 @@ function deliver(state: LocalState, read: ReadRequest, response: ServerResponse,
     response.socket?.resetAndDestroy();
     return;
   }
-  if (delivery.how === "hang" || delivery.answer === null) {
+  if (delivery.how === "hang") {
     return;
   }
   response.setHeader("date", new Date(nowMs(state)).toUTCString());
@@ -104,21 +114,52 @@ function deliver(state: LocalState, read: ReadRequest, response: ServerResponse,
   if (read.idempotencyKey !== null) {
     response.setHeader("idempotency-key", read.idempotencyKey);
   }
-  if (delivery.how === "truncated") {
-    sendHalf(response, delivery.answer);
-  } else {
-    send(response, delivery.answer);
+  switch (delivery.how) {
+    case "whole":
+      send(response, delivery.answer);
+      break;
+    case "truncated":
+      send(response, firstHalf(delivery.answer));
+      break;
+    case "cut":
+      sendCut(response, delivery.answer);
+      break;
+    case "drip":
+      void drip(response, delivery.answer, delivery.byteEveryMs);
+      break;
   }
 }
 
 function send(response: ServerResponse, answer: Answer): void {
-  response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers });
+  sendHead(response, answer);
   response.end(answer.body);
 }
 
+function sendHead(response: ServerResponse, { status, headers }: Answer): void {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+}
+
 /** A whole HTTP message whose JSON ends in its middle, as behind a proxy that gave up. */
-function sendHalf(response: ServerResponse, answer: Answer): void {
-  send(response, { ...answer, body: answer.body.slice(0, Math.floor(answer.body.length / 2)) });
+function firstHalf(answer: Answer): Answer {
+  return { ...answer, body: answer.body.slice(0, Math.floor(answer.body.length / 2)) };
+}
+
+/** A message that promises its whole length; the connection ends in its middle. */
+function sendCut(response: ServerResponse, answer: Answer): void {
+  response.setHeader("content-length", Buffer.byteLength(answer.body));
+  sendHead(response, answer);
+  response.write(firstHalf(answer).body, () => response.destroy());
+}
+
+async function drip(response: ServerResponse, answer: Answer, byteEveryMs: number): Promise<void> {
+  const body = Buffer.from(answer.body);
+  response.setHeader("content-length", body.length);
+  sendHead(response, answer);
+  for (let at = 0; at < body.length && !response.destroyed; at += 1) {
+    response.write(body.subarray(at, at + 1));
+    await wait(byteEveryMs, undefined, { ref: false });
+  }
+  response.end();
 }
 
 function tooLarge(): Delivery {

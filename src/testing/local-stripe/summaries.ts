@@ -45,7 +45,7 @@ function listSummaries(call: Call): object {
       param: "customer",
     });
   }
-  const visibleUpTo = nowMs(state) - state.settings.summaryLagMs;
+  const visibleUpTo = nowMs(state) - state.lags.summaryMs;
   const events = countedEvents(state, meter, customer, visibleUpTo).filter(
     ({ timestamp }) => timestamp >= start && timestamp < end,
   );
