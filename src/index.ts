@@ -8,6 +8,7 @@
  * app.use(meter({ identifyCompany: (req) => req.user?.companyId }));
  */
 export { createMeter as meter, type Meter } from "./runtime/meter.ts";
+export type { StripeWebhookHandler } from "./runtime/stripe-webhook.ts";
 export { createServer } from "./express/index.ts";
 
 // --- what hooks and options are made of ---

@@ -27,7 +27,8 @@ export function identityOf(answer: unknown): Identity {
     : {
         kind: "fault",
         reason: "bad_identifier",
-        detail: `${describeValue(text)} is too long, or has control characters`,
+        // Not the text itself: what is too long for an identifier is often a token, and this is logged.
+        detail: `a text of ${text.length} characters is too long, or has control characters`,
       };
 }
 

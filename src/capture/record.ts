@@ -80,7 +80,9 @@ function isSkipped(context: CaptureContext, exchange: Exchange): boolean {
     if (typeof answer === "boolean") return answer;
     // Its failure is told by type already.
     hearRejection(answer);
-    const detail = `expected true or false, at once; received ${describeValue(answer)}`;
+    // A text is not shown: it may come from the request, and this is logged.
+    const received = typeof answer === "string" ? `a text of ${answer.length} characters` : describeValue(answer);
+    const detail = `expected true or false, at once; received ${received}`;
     context.hooks.told("skip", hookFailure("skip", detail, undefined, "The event is recorded."));
     return false;
   } catch (error) {
@@ -94,10 +96,22 @@ function isSkipped(context: CaptureContext, exchange: Exchange): boolean {
 function boundedText(context: CaptureContext, exchange: Exchange, answers: HookAnswers, id: string): string {
   const facts = factsOf(context, exchange, answers, id, context.kept);
   const text = maskedText(context, exchange, answers, id, eventText(context.source, facts));
-  // UTF-8 takes at most three bytes for a UTF-16 unit.
-  if (text.length * 3 <= limits.lineBytesMax || Buffer.byteLength(text) <= limits.lineBytesMax) return text;
+  if (fitsLine(text)) return text;
   const least = factsOf(context, exchange, answers, id, context.leastKept);
-  return maskedText(context, exchange, answers, id, eventText(context.source, withoutBulk(context, least)));
+  const short = maskedText(context, exchange, answers, id, eventText(context.source, withoutBulk(context, least)));
+  if (fitsLine(short)) return short;
+  // What meters read is itself too long: an event without it is kept and held, where its line would be refused.
+  context.fail(new RangeError(`an event of more than ${limits.lineBytesMax} bytes`), "record", id);
+  const known = leastFacts(context, exchange, id);
+  return eventText(context.source, { ...known, path: known.path.slice(0, PATH_LENGTH_MAX) });
+}
+
+/** Longest path of an event that had to be cut. */
+const PATH_LENGTH_MAX = 2_000;
+
+function fitsLine(text: string): boolean {
+  // UTF-8 takes at most three bytes for a UTF-16 unit.
+  return text.length * 3 <= limits.lineBytesMax || Buffer.byteLength(text) <= limits.lineBytesMax;
 }
 
 function maskedText(

@@ -6,6 +6,8 @@ import { paint } from "./paint.ts";
 
 import { isMeterbookError, type ErrorCode, MeterbookError } from "../core/errors.ts";
 import { checkCommand } from "./commands/check.ts";
+import { compareCommand } from "./commands/compare.ts";
+import { correctCommand } from "./commands/correct.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -13,10 +15,14 @@ import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { heldCommand } from "./commands/held.ts";
 import { initCommand } from "./commands/init.ts";
+import { outboxCommand } from "./commands/outbox.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
+import { replayCommand } from "./commands/replay.ts";
+import { reconcileCommand } from "./commands/reconcile.ts";
 import { reportCommand } from "./commands/report.ts";
 import { statusCommand } from "./commands/status.ts";
+import { stripeLocalCommand } from "./commands/stripe-local.ts";
 import { usageCommand } from "./commands/usage.ts";
 import { verifyCommand } from "./commands/verify.ts";
 
@@ -30,9 +36,12 @@ const CONFIG_CODES: readonly ErrorCode[] = [
   "METER_LIVE_KEY_IN_TEST_MODE",
 ];
 
+const HELP_HINT = "(run with --help for usage)";
+
 const COMMANDS = [
   initCommand,
   demoCommand,
+  stripeLocalCommand,
   devCommand,
   checkCommand,
   previewCommand,
@@ -42,10 +51,18 @@ const COMMANDS = [
   heldCommand,
   statusCommand,
   reportCommand,
+  reconcileCommand,
+  outboxCommand,
+  correctCommand,
+  replayCommand,
+  compareCommand,
   verifyCommand,
   rebuildCommand,
   doctorCommand,
 ];
+
+/** It has neither a configuration nor a database, so it takes the option of neither. */
+const WITHOUT_FILES = "stripe-local";
 
 /** Adds the options that all commands share, to a group of commands through each of its members. */
 function withCommonOptions(command: Command): Command {
@@ -53,10 +70,12 @@ function withCommonOptions(command: Command): Command {
     for (const child of command.commands) withCommonOptions(child);
     return command;
   }
-  return command
-    .addOption(new Option("-c, --config <file>", "configuration file (default: meterbook.yaml and its kin here)"))
-    .addOption(new Option("--db <file>", "database file, instead of storage.path"))
-    .addOption(new Option("--json", "machine-readable output: one JSON value a line"));
+  if (command.name() !== WITHOUT_FILES) {
+    command
+      .addOption(new Option("-c, --config <file>", "configuration file (default: meterbook.yaml and its kin here)"))
+      .addOption(new Option("--db <file>", "database file, instead of storage.path"));
+  }
+  return command.addOption(new Option("--json", "machine-readable output: one JSON value a line"));
 }
 
 function program(): Command {
@@ -69,14 +88,14 @@ function program(): Command {
     )
     .version(version)
     .showSuggestionAfterError(true)
-    .showHelpAfterError("(run with --help for usage)")
+    .showHelpAfterError(HELP_HINT)
     .exitOverride();
   if (isJsonWanted()) root.configureOutput({ writeErr: () => undefined });
   for (const make of COMMANDS) {
     const command = withCommonOptions(make());
     root.addCommand(command);
     for (const each of [command, ...command.commands]) {
-      each.exitOverride().showSuggestionAfterError(true);
+      each.exitOverride().showSuggestionAfterError(true).showHelpAfterError(HELP_HINT);
       // Under --json the error is one JSON object, written by failure().
       if (isJsonWanted()) each.configureOutput({ writeErr: () => undefined });
     }

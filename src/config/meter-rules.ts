@@ -1,5 +1,5 @@
 import { AGGREGATE_KINDS, isAdditive, type AggregateKind } from "../core/aggregation.ts";
-import type { MeterDefinition, MissingValue } from "../core/meter.ts";
+import { EVENT_TIME_WINDOWS, LATE_POLICIES, type MeterDefinition, type MissingValue } from "../core/meter.ts";
 import { checkExpression } from "./field-rules.ts";
 import { checkMatch, matchFilters } from "./match.ts";
 import { checkName, KEY_RULE, NAME_RULE } from "./name-rules.ts";
@@ -42,7 +42,22 @@ function checkMeter(meter: Place, fieldNames: readonly string[]): MeterDefinitio
     allowNegative: booleanAt(meter, "allowNegative") ?? false,
     report: checkReport(meter, aggregate),
     reportAs: textAt(meter, "reportAs") ?? meter.key,
+    ...checkBilling(meter, aggregate),
   };
+}
+
+/** What only matters to a biller; where it is not said, the definition does not have it. */
+function checkBilling(
+  meter: Place,
+  aggregate: AggregateKind | null,
+): Pick<MeterDefinition, "late" | "eventTimeWindow"> {
+  const isReported = aggregate === null || (isAdditive(aggregate) && booleanAt(meter, "report") !== false);
+  for (const key of ["late", "eventTimeWindow"]) {
+    if (!isReported) meter.child(key)?.warn("this meter is not reported, so this has no effect", { onKey: true });
+  }
+  const late = LATE_POLICIES.find((policy) => policy === textAt(meter, "late"));
+  const eventTimeWindow = EVENT_TIME_WINDOWS.find((window) => window === textAt(meter, "eventTimeWindow"));
+  return { ...(late === undefined ? {} : { late }), ...(eventTimeWindow === undefined ? {} : { eventTimeWindow }) };
 }
 
 function checkValue(meter: Place, aggregate: AggregateKind | null, fieldNames: readonly string[]): string | null {

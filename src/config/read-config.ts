@@ -61,7 +61,9 @@ export function readConfigObject(value: unknown, surroundings: ConfigSurrounding
   return conclude(cleared === null ? null : check(cleared, surroundings, true, report), report);
 }
 
-const isStripeKeyPath = (path: SourcePath): boolean => path.join(".") === "billing.stripe.apiKey";
+/** Without them usage is kept and webhooks are not taken: no reason for an app not to start. */
+const isStripeSecretPath = (path: SourcePath): boolean =>
+  ["billing.stripe.apiKey", "billing.stripe.webhookSecret"].includes(path.join("."));
 
 function check(
   written: SourceNode,
@@ -74,7 +76,7 @@ function check(
       report.error({ path: [], at: written.at, message: "expected a map with version and meters", received: written });
     return null;
   }
-  const source = substituteVariables(written, surroundings.env, report, isStripeKeyPath);
+  const source = substituteVariables(written, surroundings.env, report, isStripeSecretPath);
   checkShape(source, report);
   const root = rootPlace(source, report);
   const fields = checkFields(root);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { AGGREGATE_KINDS } from "../core/aggregation.ts";
+import { EVENT_TIME_WINDOWS, LATE_POLICIES } from "../core/meter.ts";
 import { codeSchema, durationSchema, expectations, patternSchema, textSchema } from "./field-schema.ts";
 import { matchSchema } from "./match-schema.ts";
 import { planSchema } from "./plan-schema.ts";
@@ -81,6 +82,20 @@ const meterSchema = z.strictObject({
   reportAs: textSchema(
     "The biller's name for this meter (Stripe: event_name); the meter's key when absent.",
   ).optional(),
+  late: z
+    .enum(LATE_POLICIES)
+    .meta({
+      description:
+        "Usage that comes after its invoice is final: hold (default) shows it for decision, carry bills it in the present period, write_off never.",
+    })
+    .optional(),
+  eventTimeWindow: z
+    .enum(EVENT_TIME_WINDOWS)
+    .meta({
+      description:
+        "What the biller's meter must have as its event time window; whatever it has is followed when absent.",
+    })
+    .optional(),
 });
 
 const reportSchema = z.strictObject({
@@ -107,6 +122,13 @@ const stripeSchema = z.strictObject({
     .string()
     .meta({ description: "Always ${STRIPE_API_KEY} or another variable: a key written here in clear is an error." })
     .optional(),
+  webhookSecret: z
+    .string()
+    .meta({
+      description:
+        "Always ${STRIPE_WEBHOOK_SECRET} or another variable: signing secret (whsec_) of the webhook endpoint; several between blanks.",
+    })
+    .optional(),
   mode: z.enum(["test", "live"]).meta({ description: "A live key is refused until this says live." }).optional(),
   map: z
     .strictObject({
@@ -126,6 +148,10 @@ const stripeSchema = z.strictObject({
     })
     .optional(),
   report: reportSchema.meta({ description: "When usage is reported." }).optional(),
+  shadow: z
+    .boolean()
+    .meta({ description: "Do everything but the call: reports are made and shown, and never sent." })
+    .optional(),
   apiBase: textSchema("Base URL of another Stripe, such as a local one.").optional(),
 });
 

@@ -53,12 +53,16 @@ export interface PriceSettings {
 export interface StripeSettings {
   /** Null = not given: usage is kept and not reported. Never written to a log or file. */
   readonly apiKey: string | null;
+  /** Signing secrets of webhook endpoints, between blanks; null = not given: webhooks are not taken. As secret as the key. */
+  readonly webhookSecret: string | null;
   readonly mode: "test" | "live";
   /** Base URL of another Stripe (a local one); null = Stripe's own. */
   readonly apiBase: string | null;
   /** Where a customer's company id stands: `customer.metadata.<key>`, or `customer.id`. */
   readonly companyIdAt: { readonly kind: "metadata"; readonly key: string } | { readonly kind: "customerId" };
   readonly unmatchedCustomer: "hold" | "create" | "error";
+  /** Everything but the call: reports are made and kept as `shadow`, and never sent. */
+  readonly shadow: boolean;
   readonly report: {
     readonly windowMs: number;
     /** How often windows are closed and sent. */

@@ -2,7 +2,7 @@ import { checkDuration } from "./duration-rules.ts";
 import { placeAt, type Place } from "./place.ts";
 import { CUSTOMER_FIELD_PATTERN } from "./schema.ts";
 import type { StripeSettings } from "./settings.ts";
-import { isLiveKey, isTestKey } from "./stripe-key.ts";
+import { isLiveKey, isTestKey, webhookSecrets } from "./stripe-key.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -20,10 +20,12 @@ export function checkStripe(root: Place, context: StripeContext): StripeSettings
   const mode = stripe.child("mode")?.text() === "live" ? "live" : "test";
   return {
     apiKey: checkKey(stripe, mode, context),
+    webhookSecret: checkWebhookSecret(stripe.child("webhookSecret"), context),
     mode,
     apiBase: checkBase(stripe.child("apiBase"), mode),
     companyIdAt: checkCustomerField(placeAt(stripe, "map", "company_id")),
     unmatchedCustomer: unmatchedOf(stripe.child("unmatchedCustomer")?.text()),
+    shadow: isTrue(stripe.child("shadow")),
     report: checkReport(stripe),
   };
 }
@@ -48,6 +50,21 @@ function checkKey(stripe: Place, mode: StripeSettings["mode"], context: StripeCo
   } else if (isTestKey(key) && mode === "live")
     place.warn("mode says live, but this is a test key: no customer is billed");
   return key;
+}
+
+function checkWebhookSecret(place: Place | null, { mayHoldKey }: StripeContext): string | null {
+  const text = place?.text()?.trim() ?? "";
+  if (place === null || text === "") {
+    if (typeof place?.text() === "string")
+      place.warn(`${place.shown()} is empty, so there is no webhook secret: calls of Stripe are not taken`);
+    return null;
+  }
+  const isWritten = place.node.kind === "scalar" && !place.node.substituted;
+  const secrets = webhookSecrets(text);
+  if (isWritten && !mayHoldKey)
+    place.error("a webhook secret does not stand in this file; write ${STRIPE_WEBHOOK_SECRET}");
+  else if (secrets === null) place.error("a webhook secret begins with whsec_; several stand between blanks or commas");
+  return secrets === null || secrets.length === 0 ? null : secrets.join(" ");
 }
 
 /** Only a key that bills nobody may travel without encryption. */
@@ -76,6 +93,10 @@ function checkCustomerField(place: Place | null): StripeSettings["companyIdAt"] 
   return text === "customer.id"
     ? { kind: "customerId" }
     : { kind: "metadata", key: text.slice("customer.metadata.".length) };
+}
+
+function isTrue(place: Place | null): boolean {
+  return place?.node.kind === "scalar" && place.node.value === true;
 }
 
 function unmatchedOf(text: string | null | undefined): StripeSettings["unmatchedCustomer"] {

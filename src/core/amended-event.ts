@@ -1,4 +1,4 @@
-import type { Amendment, UsageEvent } from "./event.ts";
+import type { Amendment, LaterFact, UsageEvent, Voiding } from "./event.ts";
 
 /**
  * The event with a later fact: it fills what was open and never changes what is there. A fault of the payer goes once
@@ -17,4 +17,14 @@ export function completeEvent(event: UsageEvent, amendment: Amendment): UsageEve
     ...(event.aborted === undefined && amendment.aborted === true ? { aborted: true } : {}),
     ...(Object.keys(faults).length > 0 ? { faults } : {}),
   };
+}
+
+/** The operator's word that an event counts for nothing; null when there is none. */
+export function voidingOf<Fact extends LaterFact>(facts: readonly Fact[]): Extract<Fact, Voiding> | null {
+  return facts.find(isVoiding) ?? null;
+}
+
+/** Whether a later fact voids its event. */
+export function isVoiding<Fact extends LaterFact>(fact: Fact): fact is Extract<Fact, Voiding> {
+  return fact.closes === "void";
 }

@@ -4,6 +4,7 @@ import { fieldReaders } from "./field-readers.ts";
 import { buildIndex } from "./match-index.ts";
 import { compilePlan, decide } from "./matcher.ts";
 import type { MatchRules, Plan } from "./matcher.ts";
+import { versionSpans, type VersionSpan } from "./meter-timeline.ts";
 import type { MeterDefinition, MeterVersion, UnknownIdentity } from "./meter.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -35,6 +36,8 @@ export interface Catalog {
   readonly revision: number | null;
   /** Null for a meter that is not in the catalog. */
   aggregateOf(meter: string): AggregateKind | null;
+  /** The meter as it counts at an instant of event time, milliseconds UTC; null when it counts nothing then. */
+  definitionAt(meter: string, time: number): MeterDefinition | null;
 }
 
 /** Compiles meters and fields. Throws PathError, FilterError or ExpressionError for what cannot be compiled. */
@@ -45,7 +48,9 @@ export function compileCatalog(source: CatalogSource): Catalog {
     futureMs: source.limits?.futureMs ?? 5 * 60_000,
   };
   const histories = historiesOf(source.versions);
-  const spans = [...histories.values()].flatMap(spansOf);
+  const spans = [...histories.values()].flatMap((history) =>
+    versionSpans(history).filter(({ version }) => version.ended !== true),
+  );
   const readers = fieldReaders(latestFirst(spans), source.fields);
   const plans = spans.map(({ version, until }, order) => {
     const { reader, book } = readers.of(version);
@@ -66,6 +71,12 @@ export function compileCatalog(source: CatalogSource): Catalog {
     meters,
     revision: source.revision ?? null,
     aggregateOf: (meter) => aggregates.get(meter) ?? null,
+    definitionAt: (meter, time) => {
+      const found = spans.find(
+        (span) => span.version.definition.key === meter && time >= span.from && time < span.until,
+      );
+      return found?.version.definition ?? null;
+    },
     judge(event) {
       leader.begin(event);
       const verdicts: Verdict[] = [];
@@ -89,12 +100,6 @@ export function compileCatalog(source: CatalogSource): Catalog {
   };
 }
 
-interface Span {
-  readonly version: MeterVersion;
-  /** When the next version takes over, milliseconds UTC. */
-  readonly until: number;
-}
-
 function historiesOf(versions: readonly MeterVersion[]): ReadonlyMap<string, readonly MeterVersion[]> {
   const histories = new Map<string, MeterVersion[]>();
   for (const version of versions) {
@@ -106,14 +111,8 @@ function historiesOf(versions: readonly MeterVersion[]): ReadonlyMap<string, rea
   return histories;
 }
 
-function spansOf(history: readonly MeterVersion[]): readonly Span[] {
-  return history.flatMap((version, at) =>
-    version.ended === true ? [] : [{ version, until: history[at + 1]?.effectiveFrom ?? Infinity }],
-  );
-}
-
 // Nearly all events are of now: the versions of now share the reader that the index uses.
-function latestFirst(spans: readonly Span[]): readonly MeterVersion[] {
+function latestFirst(spans: readonly VersionSpan[]): readonly MeterVersion[] {
   return spans.toSorted((a, b) => b.until - a.until || 0).map(({ version }) => version);
 }
 

@@ -31,6 +31,13 @@ export const ERROR_CODES = {
     "The database reports to another Stripe account or mode than this key's; nothing is closed or sent.",
   METER_STRIPE_UNREACHABLE: "Stripe gave no usable answer; usage is kept and the call is made again.",
   METER_STRIPE_KEY_MISSING: "There is no Stripe key.",
+  METER_STRIPE_METER_MISMATCH:
+    "Stripe's meter and the configuration disagree about how reports are added up; nothing of it is sent.",
+  METER_REPORT_LATE: "Usage of a billing period that has ended is not at the biller, and its invoice is final soon.",
+  METER_STRIPE_DRIFT: "Stripe's books differ from what was sent.",
+  METER_STRIPE_REJECTED: "Stripe refused usage that it had taken before.",
+  METER_WEBHOOK_REFUSED: "A webhook call was not Stripe's, or cannot be read.",
+  METER_CORRECTION_REFUSED: "The correction cannot be made.",
   METER_CUSTOMER_UNMATCHED: "A company with usage has no customer at the biller.",
   METER_LIVE_KEY_IN_TEST_MODE: "A live Stripe key is configured while mode says test.",
   METER_VERIFY_FAILED: "The sums do not match.",

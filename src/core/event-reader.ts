@@ -4,6 +4,7 @@ import { expressionView } from "./expression-view.ts";
 import type { HoldReason, UsageEvent } from "./event.ts";
 import { compilePath, PathError } from "./field-path.ts";
 import type { FieldPath } from "./field-path.ts";
+import { owns } from "./own-member.ts";
 
 /** A place whose value is not to be trusted for this event, and why. */
 export interface ReadFault {
@@ -128,7 +129,7 @@ export class EventReader {
     }
     for (const name of scope.fields) {
       const result = this.#evaluate(name);
-      if (result !== undefined && "fault" in result) {
+      if (result !== undefined && owns(result, "fault")) {
         return { reason: result.fault, detail: `fields.${name} failed: ${result.detail}` };
       }
     }
@@ -150,7 +151,7 @@ export class EventReader {
     this.#view ??= expressionView(this.#event, this.#fieldValues);
     const result = expression.evaluate(this.#view);
     this.#results.set(name, result);
-    if ("value" in result && result.value !== undefined) this.#fieldValues[name] = result.value;
+    if (owns(result, "value") && result.value !== undefined) this.#fieldValues[name] = result.value;
     return result;
   }
 

@@ -53,6 +53,14 @@ export interface UsageEvent {
   readonly apiVersion?: string;
   /** What could not be captured: field path → reason. A meter that reads such a path holds the event. */
   readonly faults?: Readonly<Record<string, HoldReason>>;
+  /** The voided event that this one, made by an operator, counts instead of. */
+  readonly corrects?: EventName;
+}
+
+/** What identifies an event. */
+export interface EventName {
+  readonly source: string;
+  readonly id: string;
 }
 
 /** The type of every event that the middleware makes. */
@@ -96,6 +104,17 @@ export interface Amendment {
   readonly aborted?: boolean;
   readonly faults?: Readonly<Record<string, HoldReason>>;
 }
+
+/** An operator's later fact: the event was wrong and counts for nothing. It is never undone; what is right is another event. */
+export interface Voiding extends EventName {
+  readonly closes: "void";
+  readonly cause: string;
+  /** The event that counts instead; absent when nothing does. */
+  readonly replacedBy?: EventName;
+}
+
+/** What can become known of a recorded event. */
+export type LaterFact = Amendment | Voiding;
 
 /** What a journal line holds. */
 export type JournalEntry =

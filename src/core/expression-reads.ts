@@ -1,5 +1,6 @@
 import type { ASTNode } from "@marcbachmann/cel-js";
 import { foldHeaderName, isHeaderPath, pathText } from "./field-path.ts";
+import { owns } from "./own-member.ts";
 
 /** What a walk over an expression found. */
 export interface ExpressionUse {
@@ -85,5 +86,7 @@ function nodesIn(value: unknown): readonly ASTNode[] {
 }
 
 function isNode(value: unknown): value is ASTNode {
-  return typeof value === "object" && value !== null && "op" in value && "args" in value && "start" in value;
+  return (
+    typeof value === "object" && value !== null && owns(value, "op") && owns(value, "args") && owns(value, "start")
+  );
 }

@@ -1,5 +1,5 @@
 import { compileJsonPath } from "./json-path.ts";
-import { parsePath } from "./path-syntax.ts";
+import { parsePath, PathError } from "./path-syntax.ts";
 import type { FieldPath } from "./path-syntax.ts";
 
 export { PathError } from "./path-syntax.ts";
@@ -11,10 +11,15 @@ export type { FieldPath } from "./path-syntax.ts";
  * give an array. No code is generated, so a content security policy without `eval` is no obstacle. Throws PathError.
  */
 export function compilePath(text: string): FieldPath {
+  if (text.length > PATH_LENGTH_MAX)
+    throw new PathError(`a path has at most ${PATH_LENGTH_MAX} characters`, PATH_LENGTH_MAX);
   if (text.startsWith("$")) return compileJsonPath(text);
   const segments = foldHeaderName(parsePath(text));
   return { text, read: readerOf(segments), segments, scope: segments };
 }
+
+/** Beyond it reading a JSONPath, which goes down step by step, could exhaust the stack. */
+const PATH_LENGTH_MAX = 1_000;
 
 /** Writes property names as a path that compilePath reads back. */
 export function pathText(segments: readonly string[]): string {

@@ -4,6 +4,7 @@ import { compileExpression } from "./expression.ts";
 import type { Expression } from "./expression.ts";
 import { expressionView } from "./expression-view.ts";
 import { compilePath } from "./field-path.ts";
+import { owns } from "./own-member.ts";
 import { shown } from "./scalar.ts";
 
 export type { Comparison } from "./comparison.ts";
@@ -55,10 +56,10 @@ export interface FilterSource {
  * because a key is missing, does not hold, and says why. Throws PathError, FilterError or ExpressionError.
  */
 export function compileFilter(filter: Filter, source: FilterSource = eventSource): CompiledFilter {
-  if ("path" in filter) return compileLeaf(filter, source);
-  if ("and" in filter) return compileAll(filter.and.map((part) => compileFilter(part, source)));
-  if ("or" in filter) return compileAny(filter.or, source);
-  if ("not" in filter) return compileNot(filter.not, source);
+  if (owns(filter, "path")) return compileLeaf(filter, source);
+  if (owns(filter, "and")) return compileAll(filter.and.map((part) => compileFilter(part, source)));
+  if (owns(filter, "or")) return compileAny(filter.or, source);
+  if (owns(filter, "not")) return compileNot(filter.not, source);
   return compileCel(filter.cel, source);
 }
 
@@ -67,9 +68,9 @@ export function filterReads(filter: Filter): {
   readonly paths: readonly string[];
   readonly expressions: readonly string[];
 } {
-  if ("path" in filter) return { paths: [filter.path], expressions: [] };
-  if ("cel" in filter) return { paths: [], expressions: [filter.cel] };
-  const parts = ("and" in filter ? filter.and : "or" in filter ? filter.or : [filter.not]).map(filterReads);
+  if (owns(filter, "path")) return { paths: [filter.path], expressions: [] };
+  if (owns(filter, "cel")) return { paths: [], expressions: [filter.cel] };
+  const parts = (owns(filter, "and") ? filter.and : owns(filter, "or") ? filter.or : [filter.not]).map(filterReads);
   return { paths: parts.flatMap((part) => part.paths), expressions: parts.flatMap((part) => part.expressions) };
 }
 
@@ -127,22 +128,22 @@ function compileCel(text: string, source: FilterSource): CompiledFilter {
   const expression = compileExpression(text, "condition");
   const holds = (event: object): boolean => {
     const result = expression.evaluate(source.view(event, expression));
-    return "value" in result && result.value === true;
+    return owns(result, "value") && result.value === true;
   };
   return {
     test: holds,
     failure(event) {
       const result = expression.evaluate(source.view(event, expression));
-      if ("fault" in result) return `${shown(text)} cannot be decided: ${result.detail}`;
+      if (owns(result, "fault")) return `${shown(text)} cannot be decided: ${result.detail}`;
       return result.value === true ? "" : `${shown(text)} is ${shown(result.value)}`;
     },
   };
 }
 
 function describe(filter: Filter): string {
-  if ("path" in filter) return `${filter.path} ${filter.op} ${shown(filter.value)}`;
-  if ("and" in filter) return `(${filter.and.map(describe).join(" and ")})`;
-  if ("or" in filter) return `(${filter.or.map(describe).join(" or ")})`;
-  if ("not" in filter) return `not ${describe(filter.not)}`;
+  if (owns(filter, "path")) return `${filter.path} ${filter.op} ${shown(filter.value)}`;
+  if (owns(filter, "and")) return `(${filter.and.map(describe).join(" and ")})`;
+  if (owns(filter, "or")) return `(${filter.or.map(describe).join(" or ")})`;
+  if (owns(filter, "not")) return `not ${describe(filter.not)}`;
   return shown(filter.cel);
 }

@@ -1,5 +1,6 @@
 import type { EventReader } from "./event-reader.ts";
 import type { Filter } from "./filter.ts";
+import { owns } from "./own-member.ts";
 import { equalityKey } from "./scalar.ts";
 
 /** What the index needs to know of a meter: its lines, and its place in the order of the catalog. */
@@ -61,7 +62,7 @@ const depthMax = 12;
 function withEqualities<M extends Indexed>(meter: M): Entry<M> {
   const equalities = new Map<string, readonly string[]>();
   for (const filter of meter.filters) {
-    if (!("path" in filter) || (filter.op !== "eq" && filter.op !== "in")) continue;
+    if (!owns(filter, "path") || (filter.op !== "eq" && filter.op !== "in")) continue;
     // Computed fields and JSONPath cost too much to be read for every event.
     if (filter.path.startsWith("$") || filter.path.startsWith("fields")) continue;
     const values = filter.op === "in" ? filter.value : [filter.value];

@@ -2,6 +2,7 @@ import type { EventReader, ReadFault, ReadScope } from "./event-reader.ts";
 import { compileExpression } from "./expression.ts";
 import { compileFilter, filterReads } from "./filter.ts";
 import type { CompiledFilter, Filter, FilterSource } from "./filter.ts";
+import { owns } from "./own-member.ts";
 
 /** How one line of `match` came out for an event. A line that reads what could not be captured is undecided. */
 type LineState = "holds" | "fails" | "undecided";
@@ -54,10 +55,10 @@ export class LineBook {
 
 /** One text for filters of one meaning, whatever the order of their keys. */
 export function canonicalFilter(filter: Filter): string {
-  if ("path" in filter) return JSON.stringify([filter.path, filter.op, filter.value]);
-  if ("and" in filter) return JSON.stringify(["and", ...filter.and.map(canonicalFilter)]);
-  if ("or" in filter) return JSON.stringify(["or", ...filter.or.map(canonicalFilter)]);
-  if ("not" in filter) return JSON.stringify(["not", canonicalFilter(filter.not)]);
+  if (owns(filter, "path")) return JSON.stringify([filter.path, filter.op, filter.value]);
+  if (owns(filter, "and")) return JSON.stringify(["and", ...filter.and.map(canonicalFilter)]);
+  if (owns(filter, "or")) return JSON.stringify(["or", ...filter.or.map(canonicalFilter)]);
+  if (owns(filter, "not")) return JSON.stringify(["not", canonicalFilter(filter.not)]);
   return JSON.stringify(["cel", filter.cel]);
 }
 

@@ -8,6 +8,7 @@ import type { LineBook, MatchLine } from "./match-line.ts";
 import type { MeterVersion, UnknownIdentity } from "./meter.ts";
 import { labelOf, readValue } from "./metered-value.ts";
 import type { ValueReading } from "./metered-value.ts";
+import { owns } from "./own-member.ts";
 import { shown } from "./scalar.ts";
 import { groupText } from "./usage.ts";
 import type { MeteredValue, Verdict } from "./verdict.ts";
@@ -111,7 +112,7 @@ const one: ValueReading & { readonly value: Decimal } = { kind: "value", value: 
 
 // Lines that are joined by `and` are lines of their own: the index sees them and the explanation names the one that fails.
 function flattened(filter: Filter): readonly Filter[] {
-  return "and" in filter ? filter.and.flatMap(flattened) : [filter];
+  return owns(filter, "and") ? filter.and.flatMap(flattened) : [filter];
 }
 
 function readFault(plan: Plan, reader: EventReader): ReadFault | null {

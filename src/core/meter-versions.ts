@@ -3,6 +3,7 @@ import { compilePath } from "./field-path.ts";
 import { filterReads } from "./filter.ts";
 import { canonicalFilter } from "./match-line.ts";
 import type { MeterDefinition, MeterVersion, UnknownIdentity } from "./meter.ts";
+import { ownMembers } from "./own-member.ts";
 
 /** What a configuration says of counting. */
 export interface WantedMeters {
@@ -46,7 +47,9 @@ export function nextVersions(
     else if (substance(before) !== substance(next)) add.push({ ...next, ...successor(before, now) });
   }
   for (const before of latest.values()) {
-    if (before.ended !== true) add.push({ ...before, ended: true, ...successor(before, now) });
+    if (before.ended === true) continue;
+    const { replayed: _replayed, ...last } = before;
+    add.push({ ...last, ended: true, ...successor(before, now) });
   }
   return { add, aggregateChanged };
 }
@@ -103,12 +106,9 @@ function successor(before: MeterVersion, now: number): Pick<MeterVersion, "versi
 }
 
 // The order of lines and labels decides nothing.
-function substance({
-  definition,
-  fields = {},
-  unknownIdentity = "hold",
-  ended = false,
-}: Omit<MeterVersion, "version" | "effectiveFrom">): string {
+function substance(version: Omit<MeterVersion, "version" | "effectiveFrom">): string {
+  const { definition, fields = {}, unknownIdentity = "hold", ended = false } = ownMembers(version);
+  const { late = "hold", eventTimeWindow = null } = ownMembers(definition);
   return JSON.stringify([
     definition.name,
     definition.unit,
@@ -123,5 +123,7 @@ function substance({
     Object.entries(fields).toSorted(([a], [b]) => (a < b ? -1 : 1)),
     unknownIdentity,
     ended,
+    late,
+    eventTimeWindow,
   ]);
 }

@@ -29,7 +29,22 @@ export interface MeterDefinition {
   readonly report: boolean;
   /** The biller's name for this meter (Stripe: event_name). */
   readonly reportAs: string;
+  /** What becomes of usage that came after its invoice was final; where left out, it is held. */
+  readonly late?: LatePolicy;
+  /** What the biller's meter must say of its own windows; where left out, whatever it says is followed. */
+  readonly eventTimeWindow?: EventTimeWindow;
 }
+
+/**
+ * Usage that came too late for its own invoice: `carry` it into the present billing period, `hold` it for a person, or
+ * `write_off`: it is never billed.
+ */
+export type LatePolicy = (typeof LATE_POLICIES)[number];
+export const LATE_POLICIES = ["carry", "hold", "write_off"] as const;
+
+/** `none`: the biller adds all reports up; otherwise it keeps only the last one of each hour or day (UTC). */
+type EventTimeWindow = (typeof EVENT_TIME_WINDOWS)[number];
+export const EVENT_TIME_WINDOWS = ["none", "hour", "day"] as const;
 
 /**
  * A meter as it counted from an instant on, with everything of the configuration that decides its verdicts. An edit makes
@@ -46,4 +61,13 @@ export interface MeterVersion {
   readonly unknownIdentity?: UnknownIdentity;
   /** The meter left the configuration: from here on it counts nothing, and what it counted stays explainable. */
   readonly ended?: boolean;
+  /** Where an operator put it into force for the past: it overrides what counted from its instant on. */
+  readonly replayed?: ReplayNote;
+}
+
+/** Who put a meter version into force for the past, why, and when: milliseconds UTC. */
+export interface ReplayNote {
+  readonly author: string;
+  readonly cause: string;
+  readonly at: number;
 }

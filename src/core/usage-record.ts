@@ -1,4 +1,5 @@
 import { formatDecimal, roundDecimal, significantDigits, type Decimal } from "./decimal.ts";
+import type { WindowSpan } from "./window.ts";
 
 /** One report of usage to a biller, as it is sent: immutable once attempted. */
 export interface UsageRecord {
@@ -13,7 +14,7 @@ export interface UsageRecord {
   readonly windowEnd: number;
   /** 0 for the first report of a window; 1, 2, … for corrections by late usage. */
   readonly sequence: number;
-  /** What is sent: the rounded difference of running totals. */
+  /** The figure in the request: the rounded difference of running totals, or the new total of the biller's own window. */
   readonly value: Decimal;
   /** Event time stated to the biller: its own minute inside the window, milliseconds UTC. */
   readonly timestamp: number;
@@ -34,6 +35,7 @@ export interface RunningTotal {
 }
 
 const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
 /** Stripe refuses values with more since its API version 2026-04-22, because it sums in doubles (docs.stripe.com/changelog). */
 const VALUE_DIGITS_MAX = 15;
 
@@ -53,12 +55,45 @@ export function runningReport(total: RunningTotal): { readonly value: Decimal } 
 }
 
 /**
- * The event time of a window's n-th record, milliseconds UTC: its own minute, so that one minute-aligned summary of the
- * biller tells whether this very record was counted. Records beyond the window's minutes share the last; never windowEnd.
+ * A window cut at the starts and ends of billing periods, in order: no part lies in two periods, so that none of its usage
+ * comes to the wrong invoice. Instants outside the window, and its own bounds, cut nothing.
  */
-export function ownMinute(windowStart: number, windowEnd: number, sequence: number): number {
-  const minutes = Math.ceil((windowEnd - windowStart) / MINUTE_MS);
-  return windowStart + Math.max(0, Math.min(sequence, minutes - 1)) * MINUTE_MS;
+export function windowParts({ from, to }: WindowSpan, cuts: readonly number[]): readonly WindowSpan[] {
+  const inside = [...new Set(cuts)].filter((cut) => cut > from && cut < to).toSorted((a, b) => a - b);
+  return [from, ...inside].map((start, place) => ({ from: start, to: inside[place] ?? to }));
+}
+
+/**
+ * The event time of the n-th record (from 0) of a window or part of one, milliseconds UTC: its own minute, so that one
+ * minute-aligned summary of the biller tells whether this very record was counted. Only minutes that lie wholly inside
+ * are taken; records beyond them share the last one, and in a part without any its start. Never the end, which belongs
+ * to the next period.
+ */
+export function ownMinute(from: number, to: number, nth: number): number {
+  const minutes = wholeMinutes(from, to);
+  if (minutes > 0) return firstMinute(from) + Math.min(nth, minutes - 1) * MINUTE_MS;
+  // The biller's time stamps are whole seconds.
+  const second = Math.ceil(from / SECOND_MS) * SECOND_MS;
+  return second < to ? second : from;
+}
+
+/** Whether the n-th record has a minute of its own there; one that shares it cannot be told apart in the biller's books. */
+export function hasOwnMinute(from: number, to: number, nth: number): boolean {
+  return nth < wholeMinutes(from, to);
+}
+
+/** The minute that holds an instant: what one summary of the biller covers. */
+export function minuteOf(timestamp: number): WindowSpan {
+  const from = Math.floor(timestamp / MINUTE_MS) * MINUTE_MS;
+  return { from, to: from + MINUTE_MS };
+}
+
+function firstMinute(from: number): number {
+  return Math.ceil(from / MINUTE_MS) * MINUTE_MS;
+}
+
+function wholeMinutes(from: number, to: number): number {
+  return Math.max(0, Math.floor((Math.floor(to / MINUTE_MS) * MINUTE_MS - firstMinute(from)) / MINUTE_MS));
 }
 
 /**

@@ -29,6 +29,10 @@ export interface Bucket extends BucketKey {
   readonly state: AggregateState;
 }
 
+export function isSameKey(a: BucketKey, b: BucketKey): boolean {
+  return a.meter === b.meter && a.company === b.company && a.group === b.group && a.start === b.start;
+}
+
 /** One meter's share of one event on its way into a bucket. `order` is the event's arrival number. */
 export interface CountedValue {
   readonly meter: string;

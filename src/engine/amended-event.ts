@@ -1,6 +1,6 @@
-import { completeEvent } from "../core/amended-event.ts";
+import { completeEvent, isVoiding, voidingOf } from "../core/amended-event.ts";
 import type { Catalog } from "../core/catalog.ts";
-import type { Amendment, UsageEvent } from "../core/event.ts";
+import type { LaterFact, UsageEvent } from "../core/event.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Count, Hold } from "./ports.ts";
 import { bucketStart } from "../core/usage.ts";
@@ -13,16 +13,18 @@ export interface SettledEvent {
 
 /**
  * What the meters say of an event with its later facts. What a meter counted once stays counted: a later fact adds
- * usage and takes none back, since it may be billed already. The one fold behind assign, verify, rebuild and explain.
+ * usage and takes none back, since it may be billed already; only an operator's voiding does, for all meters and for good.
+ * The one fold behind assign, correct, replay, verify, rebuild and explain.
  */
 export function settle(
   catalog: Catalog,
-  stored: { readonly event: UsageEvent; readonly amendments: readonly Amendment[] },
+  stored: { readonly event: UsageEvent; readonly amendments: readonly LaterFact[] },
   verdictsOf: (event: UsageEvent) => readonly Verdict[] = (event) => catalog.judge(event),
 ): SettledEvent {
   let event = stored.event;
   let verdicts = verdictsOf(event);
   for (const amendment of stored.amendments) {
+    if (isVoiding(amendment)) continue;
     event = completeEvent(event, amendment);
     const counted = new Map(verdicts.filter(isCounted).map((verdict) => [verdict.meter, verdict]));
     const next = verdictsOf(event);
@@ -30,7 +32,10 @@ export function settle(
     const unsaid = [...counted.values()].filter(({ meter }) => !isSaid.has(meter));
     verdicts = [...next.map((verdict) => counted.get(verdict.meter) ?? verdict), ...unsaid];
   }
-  return { event, verdicts };
+  const voiding = voidingOf(stored.amendments);
+  if (voiding === null) return { event, verdicts };
+  const reason = `voided: ${voiding.cause}`;
+  return { event, verdicts: verdicts.map(({ meter, version }) => ({ kind: "skipped", meter, version, reason })) };
 }
 
 /** The counted verdicts as the store takes them; none while nobody pays. */

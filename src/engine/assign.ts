@@ -1,3 +1,4 @@
+import { voidingOf } from "../core/amended-event.ts";
 import type { Catalog } from "../core/catalog.ts";
 import { MeterbookError } from "../core/errors.ts";
 import { checkIdentifier } from "../core/event-rules.ts";
@@ -60,7 +61,8 @@ export async function assignCompany(assignment: Assignment): Promise<AssignmentS
 /** Null when the event got another amendment meanwhile: it may be another company's now. */
 async function assignOnce(assignment: Assignment): Promise<AssignmentSummary | null> {
   const { store, catalog, id, company, author, now } = assignment;
-  const stored = theEvent(await store.findEvents(id), assignment);
+  const stored = oneEvent(await store.findEvents(id), assignment);
+  assertNotVoid(stored);
   const payer = settle(catalog, stored).event.company;
   if (payer === company) return { assigned: false, counted: [] };
   if (payer !== null) {
@@ -76,7 +78,7 @@ async function assignOnce(assignment: Assignment): Promise<AssignmentSummary | n
 }
 
 /** Does it again as long as it was computed from what another amendment changed meanwhile. METER_STORE_BUSY at the bound. */
-async function untilFresh<Result>(id: string, attempt: () => Promise<Result | null>): Promise<Result> {
+export async function untilFresh<Result>(id: string, attempt: () => Promise<Result | null>): Promise<Result> {
   for (let tries = 0; tries < limits.amendTriesMax; tries++) {
     const result = await attempt();
     if (result !== null) return result;
@@ -104,7 +106,28 @@ async function amendStored(
   return { status, counted: counts.map(({ meter }) => meter) };
 }
 
-function theEvent(found: readonly StoredEvent[], { id, source }: Assignment): StoredEvent {
+/** METER_CORRECTION_REFUSED for an event that an operator voided: it counts for nothing, and that is not undone. */
+export function assertNotVoid({ event, amendments }: StoredEvent): void {
+  const voiding = voidingOf(amendments);
+  if (voiding === null) return;
+  const { replacedBy } = voiding;
+  throw new MeterbookError(
+    "METER_CORRECTION_REFUSED",
+    `Event ${event.id} was voided by ${voiding.author}: ${voiding.cause}.`,
+    {
+      remedy:
+        replacedBy === undefined
+          ? "Send what is right as a new event."
+          : `Correct ${replacedBy.id}, which counts instead.`,
+    },
+  );
+}
+
+/** The stored event that is meant. METER_EVENT_NOT_FOUND, or METER_COMMAND_INVALID for an id that several sources used. */
+export function oneEvent(
+  found: readonly StoredEvent[],
+  { id, source }: { readonly id: string; readonly source?: string | undefined },
+): StoredEvent {
   const fitting = source === undefined ? found : found.filter(({ event }) => event.source === source);
   const [stored, ...others] = fitting;
   if (stored === undefined) {

@@ -52,7 +52,7 @@ export async function assertNewest(store: Pick<StoreView, "meterVersions">, cata
 
 /** What a store throws when verdicts were made with an old catalog. */
 export function areMetersChanged(error: unknown): boolean {
-  return isMeterbookError(error) && "code" in error && error.code === ("METER_METERS_CHANGED" as const);
+  return isMeterbookError(error) && error.code === ("METER_METERS_CHANGED" as const);
 }
 
 function metersChanged(): MeterbookError {
@@ -85,7 +85,8 @@ function refuseAggregates(stored: readonly MeterVersion[], [changed]: readonly s
   );
 }
 
-function storedCatalog(versions: readonly MeterVersion[]): Catalog {
+/** The catalog of all versions that a store has. */
+export function storedCatalog(versions: readonly MeterVersion[]): Catalog {
   return compileCatalog({
     versions,
     fields: {},

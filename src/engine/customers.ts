@@ -49,9 +49,12 @@ export async function openCustomerMap(options: CustomerMapOptions): Promise<Cust
   const learn = async (company: string): Promise<void> => {
     questions += 1;
     const mapping = known.get(company);
-    const next = mappingAfter(mapping, company, await ask(options, company), clock.now());
+    const askedAt = clock.now();
+    const next = mappingAfter(mapping, company, await ask(options, company, mapping), clock.now());
     known.set(company, next);
-    if (!options.readOnly) await store.putCustomerMappings([next]);
+    // Put in doubt while it was asked for: the answer may be of before.
+    if (!options.readOnly && !(await putInDoubt(store, [company], askedAt)).has(company))
+      await store.putCustomerMappings([next]);
   };
   return {
     resolve: async (company) => {
@@ -86,16 +89,28 @@ function mappingAfter(
   if (found.kind !== "missing" && found.kind !== "deleted") return fresh;
   const misses = (before?.misses ?? 0) + 1;
   // What the list said of a deleted customer stays known while nothing better is.
-  return fresh.state === "missing" && before?.state === "deleted"
-    ? { ...before, checkedAt, misses }
-    : { ...fresh, misses };
+  if (fresh.state === "missing" && before?.state === "deleted") return { ...before, checkedAt, misses };
+  return { ...fresh, customers: fresh.state === "missing" ? claimants(before) : fresh.customers, misses };
 }
 
-async function ask({ reporter, unmatched, readOnly }: CustomerMapOptions, company: string): Promise<CustomerAnswer> {
+async function ask(
+  { reporter, unmatched, readOnly }: CustomerMapOptions,
+  company: string,
+  before: CustomerMapping | undefined,
+): Promise<CustomerAnswer> {
   const found = await reporter.findCustomer(company);
   if (found.kind !== "missing" || unmatched !== "create" || readOnly) return found;
+  // One that the biller told of and its search does not know yet: a second one would make the company ambiguous.
+  if (claimants(before).length > 0) return found;
   return (await reporter.createCustomer?.(company)) ?? found;
 }
+
+/** Customers that a notice names for a company that was not found since. The full list is read long before they are given up. */
+function claimants(mapping: CustomerMapping | undefined): readonly string[] {
+  return mapping?.state === "missing" && mapping.misses < CLAIM_MISSES_MAX ? mapping.customers : [];
+}
+
+const CLAIM_MISSES_MAX = 6;
 
 /** Reads the full list. A mapped company that it does not name any more has lost its customer. */
 async function refresh(
@@ -131,7 +146,13 @@ async function refresh(
   for (const mapping of changed) known.set(mapping.company, mapping);
   if (options.readOnly) return;
   for (let start = 0; start < changed.length; start += limits.batchEventsMax) {
-    await store.putCustomerMappings(changed.slice(start, start + limits.batchEventsMax));
+    const batch = changed.slice(start, start + limits.batchEventsMax);
+    const doubtful = await putInDoubt(
+      store,
+      batch.map(({ company }) => company),
+      startedAt,
+    );
+    await store.putCustomerMappings(batch.filter(({ company }) => !doubtful.has(company)));
   }
   await store.putNote(ACCOUNT, account);
   await store.putNote(LISTED_AT, String(startedAt));
@@ -140,9 +161,24 @@ async function refresh(
 /** To be asked for again at once. */
 const NEVER = 0;
 
+/** Those of these companies that the biller's own notices put in doubt at `since` or later: what was read before says nothing. */
+async function putInDoubt(store: Store, companies: readonly string[], since: number): Promise<ReadonlySet<string>> {
+  const mappings = await store.customerMappings(companies);
+  return new Set(
+    mappings.filter((mapping) => isInDoubt(mapping) && mapping.checkedAt >= since).map(({ company }) => company),
+  );
+}
+
+/** Nobody was found, and nobody was asked: a notice, another account or the list says that it must be. */
+function isInDoubt({ state, misses }: CustomerMapping): boolean {
+  return misses === 0 && (state === "missing" || state === "deleted");
+}
+
 /** Found customers are believed until the list says otherwise; absent ones for a time that doubles with each miss. */
-function isBelieved({ state, checkedAt, misses }: CustomerMapping, now: number): boolean {
+function isBelieved(mapping: CustomerMapping, now: number): boolean {
+  const { state, checkedAt, misses } = mapping;
   if (state === "mapped" || state === "ambiguous") return true;
+  if (isInDoubt(mapping)) return false;
   const believedMs = limits.missingCustomerMs * 2 ** Math.min(Math.max(0, misses - 1), 20);
   return now >= checkedAt && now - checkedAt < Math.min(believedMs, limits.missingCustomerMaxMs);
 }
@@ -154,6 +190,10 @@ function answerOf({ state, customers }: CustomerMapping): CustomerAnswer {
 }
 
 function mappingOf(company: string, answer: CustomerAnswer, checkedAt: number): CustomerMapping {
-  const customers = "customers" in answer ? answer.customers : "customer" in answer ? [answer.customer] : [];
-  return { company, state: answer.kind, customers, checkedAt, misses: 0 };
+  return { company, state: answer.kind, customers: customersIn(answer), checkedAt, misses: 0 };
+}
+
+function customersIn(answer: CustomerAnswer): readonly string[] {
+  if (answer.kind === "missing") return [];
+  return answer.kind === "ambiguous" ? answer.customers : [answer.customer];
 }

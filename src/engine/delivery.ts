@@ -1,4 +1,6 @@
+import { isMeterbookError } from "../core/errors.ts";
 import type { UsageRecord } from "../core/usage-record.ts";
+import { gateFor, type Gates } from "./delivery-gates.ts";
 import { limits } from "./limits.ts";
 import type { Pace } from "./pace.ts";
 import type {
@@ -11,10 +13,12 @@ import type {
   Store,
   UsageReporter,
 } from "./ports.ts";
+import { openBooks, readBack, type Books } from "./read-back.ts";
 
 export interface DeliveryOptions {
   readonly store: Store;
-  readonly reporter: Pick<UsageReporter, "report">;
+  readonly reporter: Pick<UsageReporter, "report" | "cancel" | "counted">;
+  readonly gates: Gates;
   readonly clock: Clock;
   /** Who claims the rows. */
   readonly holder: string;
@@ -34,6 +38,8 @@ export interface DeliverySummary {
   readonly retried: number;
   readonly dead: number;
   readonly conflicts: number;
+  /** Not tried: their books at the biller must be read first, or again, or nothing may be sent now. */
+  readonly waiting: number;
   /** Why all sending was stopped (credentials, clock); null = it was not. */
   readonly stopped: string | null;
   /** True when the round ended early because no clear answer came. */
@@ -41,7 +47,8 @@ export interface DeliverySummary {
 }
 
 interface Round extends DeliveryOptions {
-  readonly tally: Record<"accepted" | "retry" | "dead" | "conflict", number>;
+  readonly tally: Record<Exclude<AttemptOutcome["kind"], "stopped">, number>;
+  readonly books: Books;
   stopped: string | null;
   failuresInARow: number;
 }
@@ -54,7 +61,8 @@ export async function deliver(options: DeliveryOptions): Promise<DeliverySummary
   const { store, clock, holder } = options;
   const round: Round = {
     ...options,
-    tally: { accepted: 0, retry: 0, dead: 0, conflict: 0 },
+    tally: { accepted: 0, retry: 0, dead: 0, conflict: 0, absent: 0, wait: 0, held: 0 },
+    books: openBooks({ store, reporter: options.reporter, now: () => clock.now(), pause: () => pause(options) }),
     stopped: null,
     failuresInARow: 0,
   };
@@ -75,6 +83,7 @@ export async function deliver(options: DeliveryOptions): Promise<DeliverySummary
     retried: tally.retry,
     dead: tally.dead,
     conflicts: tally.conflict,
+    waiting: tally.absent + tally.wait + tally.held,
     stopped: round.stopped,
     gaveUp: round.stopped === null && hasEnded(round),
   };
@@ -108,52 +117,79 @@ async function deliverRow(round: Round, claim: Claim, claimedAt: number): Promis
     const isOurs = await store.settle(row.rowId, token, outcome, clock.now());
     if (isOurs && outcome.kind !== "stopped") round.tally[outcome.kind] += 1;
   };
-  if (!hasEnded(round)) {
-    const delay = round.pace.delayMs(clock.now());
-    if (delay > 0) await round.wait(delay);
-  }
-  const now = clock.now();
-  const hasTime = now >= claimedAt && now - claimedAt < limits.leaseMs - limits.reporterTimeoutMs;
-  if (hasEnded(round) || !hasTime)
-    return settle({ kind: "stopped", reason: round.stopped ?? row.reason ?? "put back" });
-  const obstacle = obstacleTo(row, now);
-  if (obstacle !== null) return settle(obstacle);
-  const record = recordOf(row);
-  if (record === null) return settle({ kind: "conflict", reason: "it has no customer", requestId: null });
-  if (!(await store.beginAttempt(row.rowId, token, now))) return;
-  const answer = await answerTo(round, record, `${record.identifier}.${claim.epoch}`);
+  const putBack = (): Promise<void> => settle({ kind: "stopped", reason: round.stopped ?? row.reason ?? "put back" });
+  const hasTime = (): boolean => {
+    const now = clock.now();
+    return now >= claimedAt && now - claimedAt < limits.leaseMs - limits.reporterTimeoutMs;
+  };
+  if (!hasEnded(round)) await pause(round);
+  if (hasEnded(round) || !hasTime()) return putBack();
+  const call = await callFor(round, claim);
+  if (call.kind === "closed") return settle(call.outcome);
+  // Reading the books took its time.
+  if (hasEnded(round) || !hasTime()) return putBack();
+  if (!(await store.beginAttempt(row.rowId, token, clock.now(), call.isResend))) return;
+  const answer = await answerTo(call.make);
   takeHint(round, answer);
   return settle(outcomeOf(round, row, answer));
 }
 
-/** Never resend blindly what Stripe may have counted and forgotten; never try what it would refuse for its age. */
-function obstacleTo(row: OutboxRow, now: number): AttemptOutcome | null {
-  const wasTried = row.firstAttemptAt !== null;
-  if (wasTried && now - row.firstAttemptAt >= limits.resendSafeMs) {
-    const hours = Math.floor(limits.resendSafeMs / 3_600_000);
-    return {
-      kind: "conflict",
-      reason: `outcome unknown for ${hours} h: perhaps counted, so not sent again (${row.reason ?? "no answer"})`,
-      requestId: null,
-    };
+async function pause({ pace, clock, wait }: Pick<DeliveryOptions, "pace" | "clock" | "wait">): Promise<void> {
+  const delay = pace.delayMs(clock.now());
+  if (delay > 0) await wait(delay);
+}
+
+/** The call that a row wants, or what becomes of it without one. */
+type WantedCall =
+  | { readonly kind: "call"; readonly make: () => Promise<ReportAnswer>; readonly isResend: boolean }
+  | { readonly kind: "closed"; readonly outcome: AttemptOutcome };
+
+async function callFor(round: Round, { row, epoch }: Claim): Promise<WantedCall> {
+  const { reporter, clock } = round;
+  try {
+    const gate = await gateFor(round.gates, row, clock.now());
+    if (gate.kind === "closed") return gate;
+    const record = recordOf(gate.kind === "cancel" ? gate.original : row);
+    if (record === null)
+      return { kind: "closed", outcome: { kind: "conflict", reason: "it has no customer", requestId: null } };
+    const { identifier } = record;
+    if (gate.kind === "cancel")
+      return { kind: "call", make: () => reporter.cancel(record, `cancel_${identifier}.${epoch}`), isResend: false };
+    const verdict = gate.kind === "open" ? "send" : await readBack(round.books, row, gate.mayResend);
+    if (verdict !== "send") return { kind: "closed", outcome: verdict };
+    const isResend = gate.kind === "readBack";
+    // Sent again after so long, it must not be answered from the memory of its key.
+    const key = `${identifier}.${isResend ? epoch + 1 : epoch}`;
+    return { kind: "call", make: () => reporter.report(record, key), isResend };
+  } catch (error) {
+    return { kind: "closed", outcome: notAsked(round, error) };
   }
-  if (now - row.timestamp > limits.reportAgeMaxMs) {
-    const kind = wasTried ? "conflict" : "dead";
-    return { kind, reason: "too_old: Stripe takes usage of the last 35 days only", requestId: null };
+}
+
+/** What decides about the row could not be asked: nothing was sent. A refused key stops everything, as in a call. */
+function notAsked(round: Round, error: unknown): AttemptOutcome {
+  if (!isMeterbookError(error)) throw error;
+  const reason = error.message;
+  if (error.code === "METER_STRIPE_REFUSED") {
+    round.stopped ??= reason;
+    return { kind: "stopped", reason };
   }
-  return null;
+  if (error.code !== "METER_STRIPE_UNREACHABLE") throw error;
+  round.failuresInARow += 1;
+  return { kind: "wait", reason, nextAttemptAt: round.clock.now() + limits.retryMaxMs };
 }
 
 /** The record that a row is sent as; null while it has no customer. */
 export function recordOf(row: OutboxRow | NewOutboxRow): UsageRecord | null {
-  const { meter, reportAs, company, customer, windowStart, windowEnd, sequence, value, timestamp, identifier } = row;
+  const { meter, reportAs, company, customer, windowStart, windowEnd, sequence, timestamp, identifier } = row;
   if (customer === null || identifier === null) return null;
+  const value = row.reported;
   return { meter, reportAs, company, customer, windowStart, windowEnd, sequence, value, timestamp, identifier };
 }
 
-async function answerTo(round: Round, record: UsageRecord, idempotencyKey: string): Promise<ReportAnswer> {
+async function answerTo(call: () => Promise<ReportAnswer>): Promise<ReportAnswer> {
   try {
-    return await round.reporter.report(record, idempotencyKey);
+    return await call();
   } catch (error) {
     // A reporter should not throw; when it does, nothing is known of the call.
     const reason = error instanceof Error ? error.message : String(error);

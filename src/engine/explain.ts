@@ -1,13 +1,13 @@
 import type { Catalog } from "../core/catalog.ts";
 import { formatDecimal } from "../core/decimal.ts";
 import { MeterbookError } from "../core/errors.ts";
-import type { UsageEvent } from "../core/event.ts";
-import { windowStart } from "../core/window.ts";
+import { voidingOf } from "../core/amended-event.ts";
+import type { UsageEvent, Voiding } from "../core/event.ts";
 import type { MeteredValue, Verdict } from "../core/verdict.ts";
 import { settle } from "./amended-event.ts";
 import { limits } from "./limits.ts";
-import type { OutboxRow, OutboxState, Store } from "./ports.ts";
-import { reportEras } from "./report-windows.ts";
+import type { OutboxRow, OutboxState, RowKind, Store, StoredVoiding } from "./ports.ts";
+import { reportWindowAt } from "./usage-change.ts";
 
 /** The report that covers an event's window. */
 interface ExplainedRecord {
@@ -18,9 +18,23 @@ interface ExplainedRecord {
   readonly value: string;
   readonly reason: string | null;
   readonly sequence: number;
-  /** Later reports of the same window, for usage that came late. */
+  /** Later reports of the same window, for usage that came late or was corrected. */
   readonly corrections: number;
   readonly requestIds: readonly string[];
+  /** All reports of the window, in order, where there are several. */
+  readonly all?: readonly RecordPart[];
+}
+
+/** One of several reports of a window: its first, a correction, or one that takes another back. */
+interface RecordPart {
+  readonly row: number;
+  readonly kind: RowKind;
+  readonly sequence: number;
+  readonly identifier: string | null;
+  readonly state: OutboxState;
+  readonly customer: string | null;
+  readonly value: string;
+  readonly reason: string | null;
 }
 
 /** What one meter made of an event; the contract of `meterbook explain --json`. */
@@ -44,6 +58,8 @@ export interface Explanation {
   /** The event as it is known now, later facts included. */
   readonly event: UsageEvent;
   readonly verdicts: readonly ExplainedVerdict[];
+  /** An operator's word that it counts for nothing; null when there is none. */
+  readonly voided: (Pick<Voiding, "cause" | "replacedBy"> & { readonly author: string; readonly at: number }) | null;
   /** Other sources that used the same id; the oldest event is explained unless one is named. */
   readonly otherSources: readonly string[];
 }
@@ -61,7 +77,8 @@ export async function explainEvent(store: Store, catalog: Catalog, id: string, s
   const explained: ExplainedVerdict[] = [];
   for (const verdict of verdicts) explained.push(await explainVerdict(store, event, verdict));
   const otherSources = found.flatMap((other) => (other === stored ? [] : [other.event.source]));
-  return { event, verdicts: explained, otherSources };
+  const voiding = voidingOf(stored.amendments);
+  return { event, verdicts: explained, voided: voiding === null ? null : voidedBy(voiding), otherSources };
 }
 
 async function explainVerdict(store: Store, event: UsageEvent, verdict: Verdict): Promise<ExplainedVerdict> {
@@ -83,7 +100,7 @@ async function explainVerdict(store: Store, event: UsageEvent, verdict: Verdict)
   });
   const [first, ...later] = rows.toSorted((a, b) => a.sequence - b.sequence);
   const window =
-    first === undefined ? await openWindow(store, event.time) : { from: first.windowStart, to: first.windowEnd };
+    first === undefined ? await reportWindowAt(store, event.time) : { from: first.windowStart, to: first.windowEnd };
   return {
     meter,
     counted: true,
@@ -91,24 +108,24 @@ async function explainVerdict(store: Store, event: UsageEvent, verdict: Verdict)
     value,
     reason: null,
     window,
-    record: first === undefined ? null : recordOf(first, later.length),
+    record: first === undefined ? null : recordOf(first, later),
   };
 }
 
-function recordOf(row: OutboxRow, corrections: number): ExplainedRecord {
+function recordOf(row: OutboxRow, later: readonly OutboxRow[]): ExplainedRecord {
   const { identifier, state, customer, value, reason, sequence, requestIds } = row;
-  return { identifier, state, customer, value: formatDecimal(value), reason, sequence, corrections, requestIds };
+  const all = later.length === 0 ? {} : { all: [row, ...later].map(partOf) };
+  const facts = { identifier, state, customer, value: formatDecimal(value), reason, sequence };
+  return { ...facts, corrections: later.length, requestIds, ...all };
 }
 
-/** The report window that is not closed yet; an hour while nothing was ever reported. */
-async function openWindow(store: Store, time: number): Promise<{ from: number; to: number }> {
-  const eras = (await reportEras(store)) ?? [];
-  const windowMs = eras.findLast(({ from }) => from <= time)?.windowMs ?? Math.max(HOUR_MS, store.bucketMs);
-  const from = windowStart(time, windowMs);
-  return { from, to: from + windowMs };
+function partOf({ rowId: row, kind, sequence, identifier, state, customer, value, reason }: OutboxRow): RecordPart {
+  return { row, kind, sequence, identifier, state, customer, value: formatDecimal(value), reason };
 }
 
-const HOUR_MS = 3_600_000;
+function voidedBy({ author, at, cause, replacedBy }: StoredVoiding): Explanation["voided"] {
+  return { author, at, cause, ...(replacedBy === undefined ? {} : { replacedBy }) };
+}
 
 /** A metered value as text. */
 function valueText(value: MeteredValue): string {

@@ -16,6 +16,12 @@ export const limits = {
   drainEveryMs: 250,
   /** Tries of rebuild --apply to write before more usage arrives, each with what came meanwhile; then METER_STORE_BUSY. */
   rebuildTriesMax: 20,
+  /** Events of which a replay may change what is held; beyond it the replay is refused, and a shorter span can be replayed. */
+  replayHoldsMax: 100_000,
+  /** Outbox rows of one company and meter read at once where all of them are looked at, page by page. */
+  outboxPageMax: 10_000,
+  /** Another system's file of numbers that is compared; a larger one is refused. */
+  comparedBytesMax: 256 * 1024 * 1024,
   /** Computations of an amendment begun anew because the event got another one meanwhile; then METER_STORE_BUSY. */
   amendTriesMax: 10,
   /** Expired events are looked for this long after start, then after each full look … */
@@ -70,6 +76,24 @@ export const limits = {
   retryAfterMaxMs: 3_600_000,
   /** A resend is safe for this long after the first attempt (Stripe remembers identifiers at least 24 h). */
   resendSafeMs: 23 * 3_600_000,
+  /** Stripe remembers a report's identifier this long, and answers the same one again as taken. */
+  identifierMemoryMs: 24 * 3_600_000,
+  /** After it, the biller's books are read this often, and only so long after the last attempt is "absent" believed: they are behind. */
+  readBackEveryMs: 10 * 60_000,
+  readBackQuietMs: 2 * 3_600_000,
+  /** Pause while no later report of ours is visible there either, or while a row may not be sent at all. */
+  readBackWitnessMs: 30 * 60_000,
+  /** Readings of the biller's books in one round of delivery; further rows wait for the next ones. */
+  readBacksMax: 50,
+  /** Later reports that are looked for in the books for one row, in how many lanes. */
+  witnessReadsMax: 3,
+  witnessLanesMax: 5,
+  /** Rows among which one that was taken later is looked for. */
+  witnessRowsMax: 1_000,
+  /** A report can be cancelled for this long after the biller received it. */
+  cancelMs: 24 * 3_600_000,
+  /** An operator may order that for this long after it was first sent; the rest is for the call. */
+  cancelOrderMs: 23 * 3_600_000,
   /** Usage older than this is refused by Stripe (35 days) before we try. */
   reportAgeMaxMs: 34 * 86_400_000,
   /** A "no such customer" answer is believed for this long, doubled with each further one up to the greatest. */
@@ -99,10 +123,56 @@ export const limits = {
   reporterMetersMs: 3_600_000,
   /** … and already after this while one that is asked for is missing or unfit. */
   missingMeterMs: 60_000,
+  /** Billing periods are read from the biller again after this; of subscriptions that ended longer ago than this, none. */
+  reporterPeriodsMs: 3_600_000,
+  /** … which is this long after each full hour (UTC): before the hour's windows are closed, and after all of it was told. */
+  periodsAfterHourMs: 60_000,
+  periodsEndedMaxMs: 36 * 86_400_000,
+  /** A lane is compared with the biller's books this often, and once more this long before an invoice of it is final. */
+  reconcileEveryMs: 86_400_000,
+  reconcileBeforeFinalMs: 20 * 60_000,
+  /** Lanes that are due for it are looked for this often. */
+  reconcileLookMs: 5 * 60_000,
+  /** Reports taken less than this ago are not judged: the books are behind. */
+  reconcileAfterMs: 2 * 3_600_000,
+  /** What is missing is sent again only when a second reading, this much later, misses it too. */
+  reconcileAgainMs: 10 * 60_000,
+  /** Event time that agreed already is compared again this far back: somebody else may have written there. */
+  reconcileOverlapMs: 2 * 86_400_000,
+  /** Readings of the biller's books a day (it allows 500 per billed transaction a month); lanes beyond it wait, longest unread first. */
+  reconcileReadsPerDay: 300,
+  /** Readings in one go; the lanes that are left are compared in the next. */
+  reconcileReadsAtOnce: 60,
+  /** Readings of the books that fail in a row before the comparing ends. */
+  reconcileFailuresMax: 3,
+  /** Differences of event time before this are not kept. */
+  driftKeptMs: 90 * 86_400_000,
+  /** New differences that are told one by one; of the others the number. */
+  driftsToldMax: 10,
+  /** Body of one webhook call; a larger one is refused unread. */
+  webhookBytesMax: 1024 * 1024,
+  /** Webhook calls under way; further ones are answered 503, and the biller makes them again. */
+  webhooksAtOnceMax: 50,
+  /** A webhook call that the store has not taken by then is answered 503, and the biller makes it again. */
+  webhookTimeoutMs: 10_000,
+  /** Refused webhook calls are told of at most this often: anybody can make one. */
+  webhookRefusalsTellMs: 60_000,
+  /** Age of a webhook's signature; an older one may be somebody's recording. */
+  webhookAgeMaxMs: 300_000,
   /** Where the biller says that it has no search of customers, it is not tried again for this long. */
   searchOffMs: 3_600_000,
   /** This machine's clock may differ from the biller's by this; beyond it nothing is sent. */
   clockSkewMaxMs: 4 * 60_000,
+  /** A window of a billing period's last hour waits for late events at most this long, and at most a quarter of the invoice's grace. */
+  lastHourLatenessMs: 15 * 60_000,
+  /** Usage counts as too late for its invoice already this long before that is final. */
+  finalSafetyMs: 5 * 60_000,
+  /** Usage of a period that ended this long ago and is not at the biller is told of. */
+  periodReportLateMs: 40 * 60_000,
+  /** Tries to close the ended part of a window that is still open, each with what was counted meanwhile; then the next round. */
+  partTriesMax: 3,
+  /** How far back a free minute for carried usage is looked for. */
+  carryMinutesMax: 1_440,
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
 } as const;

@@ -2,6 +2,7 @@ import { compilePath, pathText } from "../core/field-path.ts";
 import type { UsageEvent } from "../core/event.ts";
 import type { Filter } from "../core/filter.ts";
 import type { MeterDefinition } from "../core/meter.ts";
+import { owns } from "../core/own-member.ts";
 import { limits } from "./limits.ts";
 import { nearName } from "../core/near-name.ts";
 
@@ -48,10 +49,10 @@ export function pathHints(definition: MeterDefinition): PathHints {
 }
 
 function pathsOf(filter: Filter): readonly string[] {
-  if ("path" in filter) return [filter.path];
-  if ("and" in filter) return filter.and.flatMap(pathsOf);
-  if ("or" in filter) return filter.or.flatMap(pathsOf);
-  return "not" in filter ? pathsOf(filter.not) : [];
+  if (owns(filter, "path")) return [filter.path];
+  if (owns(filter, "and")) return filter.and.flatMap(pathsOf);
+  if (owns(filter, "or")) return filter.or.flatMap(pathsOf);
+  return owns(filter, "not") ? pathsOf(filter.not) : [];
 }
 
 /** Own names of the event's objects, a few levels deep; elements of arrays have no names. */

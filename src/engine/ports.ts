@@ -1,13 +1,13 @@
-import type { AggregateKind } from "../core/aggregation.ts";
 import type { Decimal } from "../core/decimal.ts";
-import type { Amendment, HoldReason, UsageEvent } from "../core/event.ts";
 import type { MeterVersion } from "../core/meter.ts";
 import type { Bucket } from "../core/usage.ts";
-import type { MeteredValue } from "../core/verdict.ts";
 import type {
   AttemptOutcome,
+  BilledPeriod,
+  BillerLane,
   Claim,
   DirtyWindow,
+  Drift,
   HeldLane,
   HeldSelection,
   LaneTotals,
@@ -15,14 +15,46 @@ import type {
   OutboxRow,
   OutboxState,
   OutboxTotals,
+  Reconciliation,
   Release,
+  RowChange,
+  RowHistory,
 } from "./outbox-row.ts";
+import type {
+  AmendStatus,
+  Correction,
+  CorrectionStatus,
+  Count,
+  EventQuery,
+  HeldRow,
+  Hold,
+  IngestEntry,
+  IngestStatus,
+  Replay,
+  SpanQuery,
+  StoredAmendment,
+  StoredEvent,
+  UsageQuery,
+  UsageRevision,
+} from "./stored-event.ts";
 
-export { FINAL_HOLDS, sameBasis } from "./outbox-row.ts";
+export {
+  canCancel,
+  canChange,
+  FINAL_HOLDS,
+  letsOthersPass,
+  NOTHING_TO_SEND,
+  OUTBOX_STATES,
+  sameBasis,
+  SHADOW,
+} from "./outbox-row.ts";
 export type {
   AttemptOutcome,
+  BilledPeriod,
+  BillerLane,
   Claim,
   DirtyWindow,
+  Drift,
   HeldLane,
   HeldSelection,
   LaneTotals,
@@ -30,9 +62,42 @@ export type {
   OutboxRow,
   OutboxState,
   OutboxTotals,
+  Reconciliation,
   Release,
+  RowChange,
+  RowHistory,
+  RowKind,
 } from "./outbox-row.ts";
-export type { CustomerAnswer, MeterAnswer, ReportAnswer, UsageReporter } from "./usage-reporter.ts";
+export type {
+  AmendStatus,
+  BucketChange,
+  Correction,
+  CorrectionStatus,
+  Count,
+  EventQuery,
+  HeldRow,
+  Hold,
+  IngestEntry,
+  IngestStatus,
+  Replay,
+  SpanQuery,
+  StoredAmendment,
+  StoredEvent,
+  StoredFact,
+  StoredVoiding,
+  TimeRange,
+  UsageQuery,
+  UsageRevision,
+} from "./stored-event.ts";
+export type { BillerNotice, CustomerNotice, RejectedSample, RejectionNotice } from "./biller-notice.ts";
+export type {
+  CountedQuery,
+  CountedSpan,
+  CustomerAnswer,
+  MeterAnswer,
+  ReportAnswer,
+  UsageReporter,
+} from "./usage-reporter.ts";
 
 export interface Clock {
   /** Milliseconds since 1970 UTC. */
@@ -45,103 +110,6 @@ export interface Logger {
   info(facts: object, sentence: string): void;
   warn(facts: object, sentence: string): void;
   error(facts: object, sentence: string): void;
-}
-
-// --- events in ---
-
-/** One meter's share of an event, ready for a bucket. Judged before the transaction: judging is pure. */
-export interface Count {
-  readonly meter: string;
-  readonly aggregate: AggregateKind;
-  readonly company: string;
-  readonly group: string;
-  readonly bucketStart: number;
-  readonly value: MeteredValue;
-}
-
-export interface Hold {
-  readonly meter: string;
-  readonly reason: HoldReason;
-  readonly detail: string;
-  /** Known when only the payer is missing. */
-  readonly value: MeteredValue | null;
-}
-
-/** An event with what all meters say of it. Counts and holds apply only if the event is new to the store. */
-export interface IngestEntry {
-  readonly event: UsageEvent;
-  readonly counts: readonly Count[];
-  readonly holds: readonly Hold[];
-}
-
-export type IngestStatus = "stored" | "duplicate" | "conflict";
-
-/** `stale`: the event got another amendment since it was read, so what was computed of it may be wrong. Nothing changed. */
-export type AmendStatus = "done" | "stale" | "no_event";
-
-export interface StoredEvent {
-  /** Arrival number, unique and increasing within a store. */
-  readonly seq: number;
-  readonly event: UsageEvent;
-  /** Later facts (assignment of a company, an abort), oldest first. They never change `event`. */
-  readonly amendments: readonly StoredAmendment[];
-}
-
-export interface StoredAmendment extends Amendment {
-  readonly at: number;
-  readonly author: string;
-}
-
-export interface HeldRow {
-  readonly seq: number;
-  readonly source: string;
-  readonly id: string;
-  readonly time: number;
-  readonly meter: string;
-  readonly reason: HoldReason;
-  readonly detail: string;
-  readonly value: MeteredValue | null;
-}
-
-/** Half-open [from, to) in event time; both optional. */
-export interface TimeRange {
-  readonly from?: number;
-  readonly to?: number;
-}
-
-export interface EventQuery extends TimeRange {
-  readonly company?: string;
-  readonly type?: string;
-  /** Only events with arrival number above this (ascending order) … */
-  readonly afterSeq?: number;
-  /** … or below this (descending order). */
-  readonly beforeSeq?: number;
-  readonly order: "oldest" | "newest";
-  readonly limit: number;
-}
-
-/** A page by event time, then arrival. */
-export interface SpanQuery extends TimeRange {
-  /** Only events after this one in that order. */
-  readonly after?: { readonly time: number; readonly seq: number } | undefined;
-  /** Only events without open holds. */
-  readonly unheld?: boolean;
-  readonly limit: number;
-}
-
-// --- usage out ---
-
-export interface UsageQuery extends TimeRange {
-  readonly meter?: string;
-  readonly company?: string;
-}
-
-/** What computed usage rests on. Usage of equal `changes` differs only by the events that arrived after `lastSeq`. */
-export interface UsageRevision {
-  /** Greatest arrival number that was given out; 0 = none. */
-  readonly lastSeq: number;
-  /** Another text after every amendment and every purge. */
-  readonly changes: string;
 }
 
 // --- the store ---
@@ -195,6 +163,14 @@ export interface Store {
     meters?: number | null,
   ): Promise<AmendStatus>;
 
+  /**
+   * Voids a stored event: its open holds close, its buckets become what the correction says, and their windows are marked.
+   * With a replacement, that event is stored and counted with it. `meters` as for ingest. Nothing changed unless `done`.
+   */
+  correct(correction: Correction, now: number, meters?: number | null): Promise<CorrectionStatus>;
+  /** Judges a meter's past anew; changed windows are marked. False and nothing changed when meters or usage moved since. */
+  replay(replay: Replay): Promise<boolean>;
+
   findEvents(id: string): Promise<readonly StoredEvent[]>;
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
   eventsInSpan(query: SpanQuery): Promise<readonly StoredEvent[]>;
@@ -216,9 +192,12 @@ export interface Store {
   /**
    * Deletes exactly the events with these arrival numbers and adds these buckets (what was counted for them) to the
    * archive; answers how many. 0 and nothing changed when one of them is gone already, or when they do not have `seen`
-   * amendments in all: the archive would then be wrong.
+   * amendments in all: the archive would then be wrong. `meters` as for ingest.
    */
-  purge(seqs: readonly number[], archive: readonly Bucket[], seen: number): Promise<number>;
+  purge(seqs: readonly number[], archive: readonly Bucket[], seen: number, meters?: number | null): Promise<number>;
+
+  /** Event time before which events may be deleted, milliseconds UTC; null = none was. */
+  purgedUntil(): Promise<number | null>;
 
   /** In the order in which they were added; their number is the revision of the meters. None is ever changed or removed. */
   meterVersions(): Promise<readonly MeterVersion[]>;
@@ -230,11 +209,18 @@ export interface Store {
   addMeterVersions(versions: readonly MeterVersion[], revision: number): Promise<boolean>;
 
   /** Windows with unreported usage that end at or before `before`, oldest first. */
-  dirtyWindows(query: { windowMs: number; before: number; limit: number }): Promise<readonly DirtyWindow[]>;
+  dirtyWindows(query: {
+    windowMs: number;
+    before: number;
+    company?: string;
+    limit: number;
+  }): Promise<readonly DirtyWindow[]>;
   /**
    * Inserts rows and clears the marks of their windows, each only if the window is still as `basis` saw it
    * (same total, same enqueued, same next sequence, same running totals); answers how many were inserted.
    * A basis with a null row only clears its mark; what was not enqueued of it is remembered as closed without a report.
+   * A window closed as several rows has a basis for each, that goes on from the row before; it keeps its mark until its
+   * rows cover its total.
    */
   enqueue(
     rows: readonly { readonly basis: DirtyWindow; readonly row: NewOutboxRow | null }[],
@@ -243,7 +229,13 @@ export interface Store {
   /** Usage that was closed without a report, per meter. */
   skippedTotals(): Promise<readonly { readonly meter: string; readonly raw: Decimal }[]>;
   outbox(query: {
+    rowId?: number;
+    identifier?: string;
     state?: OutboxState;
+    customer?: string;
+    /** Stated event time, half-open. */
+    timestampFrom?: number;
+    timestampTo?: number;
     meter?: string;
     company?: string;
     reportAs?: string;
@@ -257,20 +249,52 @@ export interface Store {
   /** Every (meter, company) that has rows or running totals. */
   laneTotals(): Promise<readonly LaneTotals[]>;
   /**
-   * Due pending rows (and sending rows whose lease ran out), at most one per (customer, meter), oldest window first.
+   * Due pending rows (and sending rows whose lease ran out), at most one per (customer, meter), oldest window first; one
+   * that waits to be read back (letsOthersPass) does not keep its lane.
    * What lies further ahead than its own limit was written under a wrong clock: such a row is due, such a lease over.
    */
   claim(query: { now: number; leaseMs: number; holder: string; limit: number }): Promise<readonly Claim[]>;
-  /** Records that the call is about to be made: first_attempt_at and the attempt number. False = lease lost. */
-  beginAttempt(rowId: number, token: string, now: number): Promise<boolean>;
-  /** False = lease lost, nothing changed. */
+  /**
+   * Records that the call is about to be made: first and last attempt and its number; readings of before count no more.
+   * `resend`: the biller's books were read without it, so `resentAt` is now and the epoch is the claim's plus one.
+   * False = lease lost.
+   */
+  beginAttempt(rowId: number, token: string, now: number, resend?: boolean): Promise<boolean>;
+  /** False = lease lost, nothing changed. `stopped` takes a begun attempt back: the row's times are those of before it. */
   settle(rowId: number, token: string, outcome: AttemptOutcome, now: number): Promise<boolean>;
   /** Gives held rows their customer and identifier and makes them pending; answers how many were still held. */
-  release(releases: readonly Release[]): Promise<number>;
+  release(releases: readonly Release[], now: number): Promise<number>;
   /** Held rows that may still be sent, by company and the biller's meter. */
   heldLanes(): Promise<readonly HeldLane[]>;
   /** Changes the reason of held rows that have no final one. */
-  hold(selection: HeldSelection, reason: string): Promise<void>;
+  hold(selection: HeldSelection, reason: string, now: number): Promise<void>;
+
+  /** Makes these accepted rows settled; answers how many were accepted still. */
+  settleRows(rowIds: readonly number[], now: number): Promise<number>;
+  /**
+   * One change outside delivery, with its line of history; a pending row is due at once. False and nothing changed when
+   * the row is not in `from`, or may not change so (canChange).
+   */
+  changeRow(change: RowChange, now: number): Promise<boolean>;
+  /**
+   * Adds a `cancel` or `adjust` row as the next of its window and answers it; null when the row that it cancels is not
+   * accepted or settled, or is cancelled already. A cancelled report's usage is due again: its window is marked dirty.
+   */
+  addRow(row: Omit<NewOutboxRow, "sequence">, author: string, cause: string, now: number): Promise<OutboxRow | null>;
+  rowHistory(rowId: number): Promise<readonly RowHistory[]>;
+  /** Lanes with rows that are at the biller (accepted or settled, but not NOTHING_TO_SEND or SHADOW) and stated in [from, to). */
+  reportedLanes(range: { readonly from: number; readonly to: number }): Promise<readonly BillerLane[]>;
+  drifts(): Promise<readonly Drift[]>;
+  /** Replaces what was known of a lane between `from` and `to`. */
+  putDrifts(lane: BillerLane, from: number, to: number, drifts: readonly Drift[]): Promise<void>;
+  reconciliations(): Promise<readonly Reconciliation[]>;
+  putReconciliation(reconciliation: Reconciliation): Promise<void>;
+  /** Known billing periods, oldest first; they stay when the biller only tells later ones. */
+  periods(lane?: BillerLane): Promise<readonly BilledPeriod[]>;
+  /** Adds periods; one with the same lane and start replaces the known one. */
+  putPeriods(periods: readonly BilledPeriod[]): Promise<void>;
+  /** True the first time that a name is given, false ever after: what must be done once. */
+  takeOnce(name: string, now: number): Promise<boolean>;
 
   customerMappings(companies?: readonly string[]): Promise<readonly CustomerMapping[]>;
   putCustomerMappings(mappings: readonly CustomerMapping[]): Promise<void>;
@@ -306,12 +330,17 @@ export type StoreView = Pick<
   | "usageRevision"
   | "archivedBuckets"
   | "bucketMeters"
+  | "purgedUntil"
   | "meterVersions"
   | "dirtyWindows"
   | "outbox"
   | "outboxTotals"
   | "skippedTotals"
   | "laneTotals"
+  | "rowHistory"
+  | "drifts"
+  | "reconciliations"
+  | "periods"
   | "customerMappings"
   | "counts"
   | "holdTotals"

@@ -29,7 +29,7 @@ export function countedValues(settled: SettledEvent, seq: number, catalog: Catal
 }
 
 /** Events of a span of event time, a page at a time, in its order: the others are not looked at. */
-async function* spanPages(
+export async function* spanPages(
   store: Pick<StoreView, "eventsInSpan">,
   range: TimeRange,
 ): AsyncGenerator<readonly StoredEvent[]> {

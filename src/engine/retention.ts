@@ -4,7 +4,7 @@ import type { Catalog } from "../core/catalog.ts";
 import type { CountedValue } from "../core/usage.ts";
 import { settle } from "./amended-event.ts";
 import { limits } from "./limits.ts";
-import { isReported } from "./outbox.ts";
+import { isReported } from "./closing.ts";
 import type { OutboxState, Store, StoredEvent } from "./ports.ts";
 import { countedValues } from "./refold.ts";
 import { openUsage, reportEras } from "./report-windows.ts";
@@ -75,7 +75,7 @@ export async function purgeBatch(
   }
   const amendments = expired.reduce((sum, stored) => sum + stored.amendments.length, 0);
   const seqs = expired.map(({ seq }) => seq);
-  const purged = seqs.length === 0 ? 0 : await store.purge(seqs, fold.buckets(), amendments);
+  const purged = seqs.length === 0 ? 0 : await store.purge(seqs, fold.buckets(), amendments, catalog.revision);
   const isLast = page.length < limits.batchEventsMax;
   return { purged, next: isLast ? null : { time: last.event.time, seq: last.seq } };
 }

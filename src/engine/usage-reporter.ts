@@ -1,4 +1,6 @@
+import type { Decimal } from "../core/decimal.ts";
 import type { UsageRecord } from "../core/usage-record.ts";
+import type { BilledPeriod, BillerLane } from "./outbox-row.ts";
 
 export type CustomerAnswer =
   | { readonly kind: "mapped"; readonly customer: string }
@@ -7,7 +9,8 @@ export type CustomerAnswer =
   | { readonly kind: "deleted"; readonly customer: string };
 
 export type MeterAnswer =
-  | { readonly kind: "ready" }
+  /** `keepsLast`: the biller keeps only the last report received for each of its own windows; null = it adds all up. */
+  | { readonly kind: "ready"; readonly keepsLast: "hour" | "day" | null }
   | { readonly kind: "missing"; readonly reason: string }
   | { readonly kind: "unfit"; readonly reason: string };
 
@@ -26,6 +29,23 @@ export type ReportAnswer =
   /** Credentials or rights: stop all sending, one alarm. */
   | { readonly kind: "stop"; readonly reason: string };
 
+/** Which part of the biller's books: [from, to) of event time, minute-aligned (hours and days when grouped). */
+export interface CountedQuery extends BillerLane {
+  readonly from: number;
+  readonly to: number;
+  /** One figure for each; null = one for all of it. */
+  readonly per: "hour" | "day" | null;
+}
+
+/** What the biller's books say. Spans without a figure are absent. */
+export interface CountedSpan {
+  readonly from: number;
+  readonly to: number;
+  readonly value: Decimal;
+  /** False where its number may stand for another one, being a double. */
+  readonly isExact: boolean;
+}
+
 /** Where usage is reported: Stripe, or a recording reporter in tests. */
 export interface UsageReporter {
   /** Account and mode, e.g. `acct_1/test`: part of every identifier. */
@@ -36,4 +56,15 @@ export interface UsageReporter {
   findCustomer(company: string): Promise<CustomerAnswer>;
   meter(reportAs: string): Promise<MeterAnswer>;
   report(record: UsageRecord, idempotencyKey: string): Promise<ReportAnswer>;
+  /** Takes a report back that the biller received less than 24 hours ago. `dead` when it does not know it, or it is too late. */
+  cancel(record: UsageRecord, idempotencyKey: string): Promise<ReportAnswer>;
+  /** The biller's books, which may be behind. Throws METER_STRIPE_REFUSED or METER_STRIPE_UNREACHABLE. */
+  counted(query: CountedQuery): Promise<readonly CountedSpan[]>;
+  /**
+   * Why nothing may be decided by this machine's clock, measured by a call now; null while it agrees with the biller's.
+   * Throws as `counted`.
+   */
+  clockFault(): Promise<string | null>;
+  /** The present billing periods of all customers on our meters. Throws as `counted`. */
+  periods(): Promise<readonly BilledPeriod[]>;
 }

@@ -1,6 +1,17 @@
-import { mkdirSync, readFileSync, readlinkSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Who writes a journal folder, as its `writer.json` says. Unknown facts are null. */
 export interface WriterRecord {
@@ -51,7 +62,25 @@ export function thisWriter(startedAt: number, version: string | null): WriterRec
 /** Makes the folder (mode 0700) and its record; throws what the file system throws. */
 export function makeWriterFolder(folder: string, record: WriterRecord): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // A folder's own name is safe only when the folder above is synced: without it the lines in it cannot be found.
+  for (const above of [dirname(folder), dirname(dirname(folder))]) syncNames(above);
   putWriterRecord(folder, record);
+}
+
+/** Brings a folder's names to the disk; throws what the file system throws. */
+export function syncNames(folder: string): void {
+  let fd: number;
+  try {
+    fd = openSync(folder, "r");
+  } catch {
+    // Some systems do not let a directory be opened; there is nothing to sync then.
+    return;
+  }
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Replaces the record in one step, so that no reader sees half of it. */

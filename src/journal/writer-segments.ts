@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 
 import { segmentHeader, segmentName, segmentNumber } from "./segment-file.ts";
-import { lifeOf, type Life } from "./writer-folder.ts";
+import { lifeOf, syncNames, type Life } from "./writer-folder.ts";
 
 /** A segment as one reader knows it. */
 export interface Segment {
@@ -101,7 +101,11 @@ export class WriterSegments {
       if (!final || openEvents > 0 || pinned || statSync(path).size !== offset) continue;
       unlinkSync(path);
       this.#segments.delete(number);
-      if (segment.parted.size > 0) unlinkSync(this.#partedPath(number));
+      if (segment.parted.size > 0) {
+        // A segment that comes back after a power cut must find its parted events.
+        syncNames(this.folder);
+        unlinkSync(this.#partedPath(number));
+      }
     }
     if (this.#segments.size === 0 && this.life !== "living") this.#removeFolder();
   }
@@ -116,6 +120,7 @@ export class WriterSegments {
     } finally {
       closeSync(fd);
     }
+    syncNames(this.folder);
   }
 
   /** Bytes of lines that are not committed by this reader. */

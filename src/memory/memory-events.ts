@@ -1,19 +1,25 @@
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import type { UsageEvent } from "../core/event.ts";
+import { isVoiding, voidingOf } from "../core/amended-event.ts";
 import { canonicalEvent, isSameContent } from "../core/event-rules.ts";
 import { foldCounts, type Bucket, type CountedValue } from "../core/usage.ts";
 import type {
   AmendStatus,
+  BucketChange,
+  Correction,
+  CorrectionStatus,
   Count,
   EventQuery,
   HeldRow,
   Hold,
   IngestEntry,
   IngestStatus,
+  Replay,
   SpanQuery,
   StoreCounts,
   StoredAmendment,
   StoredEvent,
+  StoredFact,
   UsageRevision,
 } from "../engine/ports.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
@@ -21,7 +27,7 @@ import type { MemoryUsage } from "./memory-usage.ts";
 interface KeptEvent {
   readonly seq: number;
   readonly event: UsageEvent;
-  readonly amendments: StoredAmendment[];
+  readonly amendments: StoredFact[];
   /** Meters that an amendment counted: a replayed amendment must not count them again. */
   readonly amendedMeters: Set<string>;
   holds: readonly Hold[];
@@ -40,6 +46,8 @@ export class MemoryEvents {
   private duplicates = 0;
   private lastSeq = 0;
   private purged = 0;
+  /** Event time before which events may be deleted. */
+  purgedUntil: number | null = null;
 
   /** A copy that does not change with this one. */
   copy(): MemoryEvents {
@@ -52,16 +60,18 @@ export class MemoryEvents {
     copy.duplicates = this.duplicates;
     copy.lastSeq = this.lastSeq;
     copy.purged = this.purged;
+    copy.purgedUntil = this.purgedUntil;
     return copy;
   }
 
-  revision(): UsageRevision {
+  /** `meters`: how many versions of meters there are. */
+  revision(meters: number): UsageRevision {
     const amendments = this.kept.reduce((sum, { amendments: each }) => sum + each.length, 0);
-    return { lastSeq: this.lastSeq, changes: `${this.purged}/${amendments}` };
+    return { lastSeq: this.lastSeq, changes: `${this.purged}/${amendments}/${meters}` };
   }
 
-  isAt({ lastSeq, changes }: UsageRevision): boolean {
-    const now = this.revision();
+  isAt({ lastSeq, changes }: UsageRevision, meters: number): boolean {
+    const now = this.revision(meters);
     return now.lastSeq === lastSeq && now.changes === changes;
   }
 
@@ -111,6 +121,29 @@ export class MemoryEvents {
     return "done";
   }
 
+  correct({ voiding, seen, buckets, replacement }: Correction, usage: MemoryUsage): CorrectionStatus {
+    const kept = this.byIdentity.get(identityOf(voiding));
+    if (kept === undefined) return "no_event";
+    if (kept.amendments.length !== seen || voidingOf(kept.amendments) !== null) return "stale";
+    if (!buckets.every((change) => usage.isAt(change) && this.isBasis(change, usage.bucketMs))) return "stale";
+    if (replacement !== null && this.byIdentity.has(identityOf(replacement.event))) return "taken";
+    usage.change(buckets);
+    if (replacement !== null) this.ingest([replacement], usage);
+    kept.amendments.push(voiding);
+    kept.holds = [];
+    return "done";
+  }
+
+  /** Takes over what other versions of a meter say of these events. */
+  rejudge({ from, to, holds }: Replay): void {
+    for (const kept of this.kept) if (kept.event.time >= from && kept.event.time < to) kept.amendedMeters.clear();
+    const bySeq = new Map(this.kept.map((kept) => [kept.seq, kept]));
+    for (const each of holds) {
+      const kept = bySeq.get(each.seq);
+      if (kept !== undefined) kept.holds = each.holds;
+    }
+  }
+
   find(id: string): StoredEvent[] {
     return this.kept.filter(({ event }) => event.id === id).map(stored);
   }
@@ -151,6 +184,7 @@ export class MemoryEvents {
     for (const { event } of gone) this.byIdentity.delete(identityOf(event));
     this.kept = this.kept.filter(({ seq }) => !asked.has(seq));
     this.purged += gone.length;
+    this.purgedUntil = Math.max(this.purgedUntil ?? -Infinity, ...gone.map(({ event }) => event.time + 1));
     return gone.length;
   }
 
@@ -173,6 +207,13 @@ export class MemoryEvents {
       totals.set(meter, total);
     }
     return [...totals.values()];
+  }
+
+  private isBasis({ basis, start }: BucketChange, bucketMs: number): boolean {
+    if (basis === null) return true;
+    const inside = this.kept.filter(({ event: { time } }) => time >= start && time < start + bucketMs);
+    const amendments = inside.reduce((sum, { amendments: each }) => sum + each.length, 0);
+    return inside.length === basis.events && amendments === basis.amendments;
   }
 
   private matching(query: EventQuery): KeptEvent[] {
@@ -200,12 +241,13 @@ function stored({ seq, event, amendments }: KeptEvent): StoredEvent {
 
 /** The event's own company, else that of the first amendment that names one: a payer who is known stays. */
 function payerOf({ event, amendments }: KeptEvent): string | null {
-  return event.company ?? amendments.find(({ company }) => company !== undefined)?.company ?? null;
+  const named = amendments.find((fact): fact is StoredAmendment => !isVoiding(fact) && fact.company !== undefined);
+  return event.company ?? named?.company ?? null;
 }
 
 /** A replayed journal brings the same fact again, at another time. */
-function sameFact(a: StoredAmendment, b: StoredAmendment): boolean {
-  return factText(a) === factText(b);
+function sameFact(a: StoredFact, b: StoredAmendment): boolean {
+  return !isVoiding(a) && factText(a) === factText(b);
 }
 
 function factText({ closes, company, user, aborted, faults, author }: StoredAmendment): string {

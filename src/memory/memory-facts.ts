@@ -29,6 +29,11 @@ export class MemoryFacts {
     return true;
   }
 
+  /** Adds versions that begin at their own instants. */
+  replayVersions(versions: readonly MeterVersion[]): void {
+    this.versions = [...this.versions, ...versions];
+  }
+
   assertMeters(revision: number | null | undefined): void {
     if (typeof revision !== "number" || revision === this.versions.length) return;
     throw new MeterbookError("METER_METERS_CHANGED", "Another process changed the meters; nothing was stored.");

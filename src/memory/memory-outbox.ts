@@ -1,8 +1,11 @@
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import { limits } from "../engine/limits.ts";
 import {
-  FINAL_HOLDS,
+  canCancel,
+  letsOthersPass,
+  NOTHING_TO_SEND,
   type AttemptOutcome,
+  type BillerLane,
   type Claim,
   type DirtyWindow,
   type HeldLane,
@@ -13,21 +16,15 @@ import {
   type OutboxState,
   type OutboxTotals,
   type Release,
-  type Store,
+  type RowChange,
+  type RowHistory,
   sameBasis,
+  SHADOW,
+  type Store,
 } from "../engine/ports.ts";
+import * as rows from "./memory-row.ts";
+import type { Draft, KeptRow } from "./memory-row.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
-
-type Draft<Row> = { -readonly [Key in keyof Row]: Row[Key] };
-
-interface KeptRow {
-  readonly row: Draft<OutboxRow>;
-  token: string | null;
-  leaseUntil: number;
-  /** An attempt was begun under the present lease. */
-  isAttempting: boolean;
-  epoch: number;
-}
 
 /** Usage records on their way, with lanes, leases and fencing tokens. */
 export class MemoryOutbox {
@@ -44,15 +41,16 @@ export class MemoryOutbox {
   /** A copy that does not change with this one. */
   copy(usage: MemoryUsage): MemoryOutbox {
     const copy = new MemoryOutbox(usage);
-    copy.kept.push(...this.kept.map((kept) => ({ ...kept, row: { ...kept.row } })));
+    copy.kept.push(...this.kept.map(rows.copyRow));
     copy.skipped.push(...this.skipped);
     copy.fence = this.fence;
     return copy;
   }
 
-  dirtyWindows(windowMs: number, before: number): DirtyWindow[] {
+  dirtyWindows(windowMs: number, before: number, only?: string): DirtyWindow[] {
     const windows = new Map<string, DirtyWindow>();
     for (const { meter, company, start } of this.usage.dirtyMarks()) {
+      if (only !== undefined && company !== only) continue;
       const windowStart = Math.floor(start / windowMs) * windowMs;
       const key = JSON.stringify([meter, company, windowStart]);
       if (windowStart + windowMs > before || windows.has(key)) continue;
@@ -61,17 +59,18 @@ export class MemoryOutbox {
     return [...windows.values()].toSorted((a, b) => a.windowStart - b.windowStart);
   }
 
-  enqueue(rows: readonly { readonly basis: DirtyWindow; readonly row: NewOutboxRow | null }[], at: number): number {
+  enqueue(closed: readonly { readonly basis: DirtyWindow; readonly row: NewOutboxRow | null }[], at: number): number {
     let inserted = 0;
-    for (const { basis, row } of rows) {
+    for (const { basis, row } of closed) {
       const { meter, company, windowStart, windowEnd } = basis;
       if (!sameBasis(basis, this.windowNow(meter, company, windowStart, windowEnd))) continue;
       if (row === null) {
         this.skipped.push({ meter, company, windowStart, raw: basis.total - basis.enqueuedRaw });
       } else {
-        if (this.kept.some((known) => isSameReport(known.row, row))) continue;
-        this.kept.push(newRow(row, this.kept.length + 1, at));
+        if (this.insert(row, at) === null) continue;
         inserted += 1;
+        // A part of a window: the other parts are still to come.
+        if (basis.enqueuedRaw + row.raw !== basis.total) continue;
       }
       this.usage.clearMarks(meter, company, windowStart, windowEnd);
     }
@@ -79,19 +78,25 @@ export class MemoryOutbox {
   }
 
   page(query: Parameters<Store["outbox"]>[0]): OutboxRow[] {
+    const { rowId, identifier, customer, timestampFrom, timestampTo } = query;
     const { state, meter, company, reportAs, final, windowFrom, windowTo, limit } = query;
     const found = this.kept.filter(
       ({ row }) =>
+        (rowId === undefined || row.rowId === rowId) &&
+        (identifier === undefined || row.identifier === identifier) &&
+        (customer === undefined || row.customer === customer) &&
+        (timestampFrom === undefined || row.timestamp >= timestampFrom) &&
+        (timestampTo === undefined || row.timestamp < timestampTo) &&
         (state === undefined || row.state === state) &&
         (meter === undefined || row.meter === meter) &&
         (company === undefined || row.company === company) &&
         (reportAs === undefined || row.reportAs === reportAs) &&
-        (final === undefined || (row.state === "held" && isFinal(row) === final)) &&
+        (final === undefined || (row.state === "held" && rows.isFinal(row) === final)) &&
         (windowFrom === undefined || row.windowEnd > windowFrom) &&
         (windowTo === undefined || row.windowStart < windowTo),
     );
     return found
-      .toSorted(byWindow)
+      .toSorted(rows.byWindow)
       .slice(0, limit)
       .map(({ row }) => ({ ...row }));
   }
@@ -101,10 +106,13 @@ export class MemoryOutbox {
     for (const { row } of this.kept) {
       const { meter, state } = row;
       const key = JSON.stringify([meter, state]);
-      const total = totals.get(key) ?? { meter, state, rows: 0, raw: fromInteger(0), value: fromInteger(0) };
+      const total = totals.get(key) ?? { meter, state, rows: 0, raw: 0n, value: 0n, shadow: 0n };
       total.rows += 1;
-      total.raw += row.raw;
-      total.value += row.value;
+      if (coversUsage(row)) {
+        total.raw += row.raw;
+        total.value += row.value;
+        if (row.reason === SHADOW) total.shadow += row.raw;
+      }
       totals.set(key, total);
     }
     return [...totals.values()];
@@ -118,7 +126,8 @@ export class MemoryOutbox {
 
   heldLanes(): HeldLane[] {
     const lanes = new Map<string, HeldLane>();
-    for (const { company, reportAs, reason } of this.openHolds()) {
+    for (const { row } of this.openHolds()) {
+      const { company, reportAs, reason } = row;
       const key = JSON.stringify([company, reportAs]);
       const known = lanes.get(key) ?? { company, reportAs, rows: 0, reason };
       lanes.set(key, { ...known, rows: known.rows + 1, reason: known.reason === reason ? reason : null });
@@ -128,20 +137,22 @@ export class MemoryOutbox {
 
   /** This store keeps no running totals: they are the sums of the rows. */
   laneTotals(): LaneTotals[] {
-    const lanes = new Map<string, Draft<Pick<LaneTotals, "meter" | "company" | "raw" | "value">>>();
+    const lanes = new Map<string, Draft<Omit<LaneTotals, "runningRaw" | "runningValue">>>();
     for (const { row } of this.kept) {
+      if (!coversUsage(row)) continue;
       const { meter, company } = row;
       const key = JSON.stringify([meter, company]);
-      const lane = lanes.get(key) ?? { meter, company, raw: fromInteger(0), value: fromInteger(0) };
+      const lane = lanes.get(key) ?? { meter, company, raw: 0n, value: 0n, cancels: 0 };
       lane.raw += row.raw;
       lane.value += row.value;
+      if (row.kind === "cancel") lane.cancels += 1;
       lanes.set(key, lane);
     }
     return [...lanes.values()].map((lane) => ({ ...lane, runningRaw: lane.raw, runningValue: lane.value }));
   }
 
   states(): Record<OutboxState, number> {
-    const states = { held: 0, pending: 0, sending: 0, accepted: 0, dead: 0, conflict: 0 };
+    const states = { held: 0, pending: 0, sending: 0, accepted: 0, settled: 0, dead: 0, conflict: 0 };
     for (const { row } of this.kept) states[row.state] += 1;
     return states;
   }
@@ -156,87 +167,134 @@ export class MemoryOutbox {
 
   claim({ now, leaseMs, holder, limit }: Parameters<Store["claim"]>[0]): Claim[] {
     const claims: Claim[] = [];
-    for (const kept of this.kept.toSorted(byWindow)) {
+    for (const kept of this.kept.toSorted(rows.byWindow)) {
       if (claims.length >= limit) break;
       if (!this.isClaimable(kept, now)) continue;
       this.fence += 1;
       const token = `${holder}#${this.fence}`;
       kept.token = token;
       kept.leaseUntil = now + leaseMs;
-      kept.isAttempting = false;
+      kept.attempt = null;
       kept.row.state = "sending";
       claims.push({ row: { ...kept.row }, token, epoch: kept.epoch });
     }
     return claims;
   }
 
-  beginAttempt(rowId: number, token: string, now: number): boolean {
+  beginAttempt(rowId: number, token: string, now: number, resend: boolean): boolean {
     const kept = this.leased(rowId, token);
-    if (kept === undefined || isLeaseOver(kept, now)) return false;
-    kept.isAttempting = true;
-    kept.row.attempts += 1;
-    kept.row.firstAttemptAt ??= now;
+    if (kept === undefined || rows.isLeaseOver(kept, now)) return false;
+    rows.begin(kept, now, resend);
     return true;
   }
 
   settle(rowId: number, token: string, outcome: AttemptOutcome, now: number): boolean {
     const kept = this.leased(rowId, token);
     if (kept === undefined) return false;
-    const { row } = kept;
-    if (outcome.kind !== "stopped" && outcome.requestId !== null)
-      row.requestIds = [...row.requestIds, outcome.requestId];
-    row.reason = outcome.kind === "accepted" ? null : outcome.reason;
-    switch (outcome.kind) {
-      case "accepted":
-        row.acceptedAt = now;
-        break;
-      case "retry":
-        row.nextAttemptAt = outcome.nextAttemptAt;
-        if (outcome.freshKey === true) kept.epoch += 1;
-        break;
-      case "stopped":
-        if (kept.isAttempting) row.attempts -= 1;
-        if (row.attempts === 0) row.firstAttemptAt = null;
-        break;
-      case "dead":
-      case "conflict":
-        break;
-    }
-    row.state = outcome.kind === "retry" || outcome.kind === "stopped" ? "pending" : outcome.kind;
-    kept.token = null;
+    rows.settle(kept, outcome, now);
     return true;
   }
 
-  release(releases: readonly Release[]): number {
+  release(releases: readonly Release[], now: number): number {
     let released = 0;
-    for (const { rowId, customer, identifier } of releases) {
-      const row = this.kept.find((kept) => kept.row.rowId === rowId && kept.row.state === "held")?.row;
-      if (row === undefined) continue;
-      Object.assign(row, { customer, identifier, state: "pending", reason: null, nextAttemptAt: 0 });
+    for (const each of releases) {
+      const kept = this.find(each.rowId);
+      if (kept?.row.state !== "held") continue;
+      rows.release(kept, each, now);
       released += 1;
     }
     return released;
   }
 
-  hold(selection: HeldSelection, reason: string): void {
-    for (const row of this.openHolds()) if (isSelected(row, selection)) row.reason = reason;
+  settleRows(rowIds: readonly number[], now: number): number {
+    let settled = 0;
+    for (const rowId of rowIds) {
+      const kept = this.find(rowId);
+      if (kept?.row.state !== "accepted") continue;
+      rows.addLine(kept, now, "settled", "the biller's books show it", "reconcile");
+      Object.assign(kept.row, { state: "settled", settledAt: now });
+      settled += 1;
+    }
+    return settled;
+  }
+
+  change(asked: RowChange, now: number): boolean {
+    const kept = this.find(asked.rowId);
+    return kept !== undefined && rows.change(kept, asked, now);
+  }
+
+  add(row: Parameters<Store["addRow"]>[0], author: string, cause: string, at: number): OutboxRow | null {
+    if (row.kind === "usage") throw new TypeError("expected a cancel or adjust row, received one of usage: enqueue it");
+    const original = row.cancels === null ? undefined : this.find(row.cancels);
+    if (row.kind === "cancel") {
+      if (original === undefined || !canCancel(original.row, row)) return null;
+      if (this.kept.some((other) => other.row.cancels === row.cancels)) return null;
+    }
+    const { meter, company, windowStart, windowEnd } = row;
+    const { nextSequence: sequence } = this.windowNow(meter, company, windowStart, windowEnd);
+    const added = this.insert({ ...row, sequence }, at);
+    if (added === null) return null;
+    rows.addLine(added, at, row.state, cause, author);
+    if (original !== undefined) {
+      rows.addLine(original, at, original.row.state, `cancelled by row ${added.row.rowId}: ${cause}`, author);
+      this.usage.mark(meter, company, windowStart);
+    }
+    return { ...added.row };
+  }
+
+  history(rowId: number): readonly RowHistory[] {
+    return [...(this.find(rowId)?.history ?? [])];
+  }
+
+  reportedLanes({ from, to }: Parameters<Store["reportedLanes"]>[0]): BillerLane[] {
+    const lanes = new Map<string, BillerLane>();
+    for (const { row } of this.kept) {
+      const { customer, reportAs, state, reason, timestamp } = row;
+      const isAtBiller =
+        (state === "accepted" || state === "settled") && reason !== NOTHING_TO_SEND && reason !== SHADOW;
+      if (customer === null || !isAtBiller || timestamp < from || timestamp >= to) continue;
+      lanes.set(JSON.stringify([customer, reportAs]), { customer, reportAs });
+    }
+    return [...lanes.values()];
+  }
+
+  hold(selection: HeldSelection, reason: string, now: number): void {
+    for (const kept of this.openHolds()) {
+      if (!rows.isSelected(kept.row, selection) || kept.row.reason === reason) continue;
+      rows.addLine(kept, now, "held", reason, "reporter");
+      kept.row.reason = reason;
+    }
+  }
+
+  private find(rowId: number): KeptRow | undefined {
+    return this.kept.find((kept) => kept.row.rowId === rowId);
+  }
+
+  /** Null when its window has a row of this sequence. */
+  private insert(row: NewOutboxRow, at: number): KeptRow | null {
+    if (this.kept.some((known) => rows.isSameReport(known.row, row))) return null;
+    const kept = rows.newRow(row, this.kept.length + 1, at);
+    this.kept.push(kept);
+    return kept;
   }
 
   private isClaimable(kept: KeptRow, now: number): boolean {
     const { row } = kept;
-    if (row.state === "sending") return isLeaseOver(kept, now);
+    if (row.state === "sending") return rows.isLeaseOver(kept, now);
     const isWaiting = row.nextAttemptAt > now && row.nextAttemptAt <= now + limits.retryAfterMaxMs;
     if (row.state !== "pending" || isWaiting) return false;
     const lane = this.kept.filter(
       (other) => other !== kept && other.row.customer === row.customer && other.row.meter === row.meter,
     );
     return !lane.some(
-      (other) => other.row.state === "sending" || (other.row.state === "pending" && byWindow(other, kept) < 0),
+      (other) =>
+        other.row.state === "sending" ||
+        (other.row.state === "pending" && rows.byWindow(other, kept) < 0 && !letsOthersPass(other.row, now)),
     );
   }
 
-  private openHolds(): Draft<OutboxRow>[] {
-    return this.kept.map(({ row }) => row).filter((row) => row.state === "held" && !isFinal(row));
+  private openHolds(): KeptRow[] {
+    return this.kept.filter(({ row }) => row.state === "held" && !rows.isFinal(row));
   }
 
   private leased(rowId: number, token: string): KeptRow | undefined {
@@ -244,10 +302,11 @@ export class MemoryOutbox {
   }
 
   private windowNow(meter: string, company: string, windowStart: number, windowEnd: number): DirtyWindow {
-    const rows = this.kept.map(({ row }) => row).filter((row) => row.meter === meter && row.company === company);
+    const lane = this.kept.map(({ row }) => row).filter((row) => row.meter === meter && row.company === company);
     const isInside = (each: { readonly windowStart: number }): boolean =>
       each.windowStart >= windowStart && each.windowStart < windowEnd;
-    const inside = rows.filter(isInside);
+    const inside = lane.filter(isInside);
+    const covering = lane.filter(coversUsage);
     const skipped = this.skipped.filter((each) => each.meter === meter && each.company === company && isInside(each));
     return {
       meter,
@@ -255,47 +314,17 @@ export class MemoryOutbox {
       windowStart,
       windowEnd,
       total: this.usage.total(meter, company, windowStart, windowEnd),
-      enqueuedRaw: sum([...inside, ...skipped].map(({ raw }) => raw)),
+      enqueuedRaw: sum([...inside.filter(coversUsage), ...skipped].map(({ raw }) => raw)),
       nextSequence: Math.max(-1, ...inside.map(({ sequence }) => sequence)) + 1,
-      runningRaw: sum(rows.map(({ raw }) => raw)),
-      runningValue: sum(rows.map(({ value }) => value)),
+      runningRaw: sum(covering.map(({ raw }) => raw)),
+      runningValue: sum(covering.map(({ value }) => value)),
     };
   }
 }
 
-function newRow(row: NewOutboxRow, rowId: number, at: number): KeptRow {
-  const acceptedAt = row.state === "accepted" ? at : null;
-  const times = { createdAt: at, firstAttemptAt: null, attempts: 0, nextAttemptAt: 0, acceptedAt };
-  return {
-    row: { ...row, rowId, ...times, requestIds: [] },
-    token: null,
-    leaseUntil: 0,
-    isAttempting: false,
-    epoch: 0,
-  };
-}
-
-/** A lease that ends too far ahead was taken under a wrong clock. */
-function isLeaseOver({ leaseUntil }: KeptRow, now: number): boolean {
-  return leaseUntil <= now || leaseUntil > now + limits.leaseMs;
-}
-
-function isFinal({ reason }: OutboxRow): boolean {
-  return FINAL_HOLDS.some((final) => final === reason);
-}
-
-function isSelected(row: OutboxRow, selection: HeldSelection): boolean {
-  if ("rowId" in selection) return row.rowId === selection.rowId;
-  if ("timestampBefore" in selection) return row.timestamp < selection.timestampBefore;
-  return row.company === selection.company && row.reportAs === selection.reportAs;
-}
-
-function byWindow(a: KeptRow, b: KeptRow): number {
-  return a.row.windowStart - b.row.windowStart || a.row.sequence - b.row.sequence || a.row.rowId - b.row.rowId;
-}
-
-function isSameReport(a: OutboxRow, b: NewOutboxRow): boolean {
-  return a.meter === b.meter && a.company === b.company && a.windowStart === b.windowStart && a.sequence === b.sequence;
+/** Whether raw and value of a row are in sums; the others correct the biller's books alone. */
+function coversUsage({ kind }: OutboxRow): boolean {
+  return kind !== "adjust";
 }
 
 function sum(values: readonly Decimal[]): Decimal {

@@ -1,4 +1,6 @@
+import { ownMembers } from "../core/own-member.ts";
 import type { Store, StoreView } from "../engine/ports.ts";
+import { MemoryBooks } from "./memory-books.ts";
 import { MemoryEvents } from "./memory-events.ts";
 import { MemoryFacts } from "./memory-facts.ts";
 import { MemoryOutbox } from "./memory-outbox.ts";
@@ -10,7 +12,8 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
   const usage = new MemoryUsage(bucketMs);
   const outbox = new MemoryOutbox(usage);
   const facts = new MemoryFacts();
-  const parts: Parts = { events, usage, outbox, facts };
+  const books = new MemoryBooks();
+  const parts: Parts = { events, usage, outbox, facts, books };
   return {
     id,
     ...storeView(parts, bucketMs),
@@ -26,28 +29,58 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
         facts.assertMeters(meters);
         return events.amend(amendment, counts, holds, seen, usage);
       }),
+    correct: (correction, now, meters) =>
+      take(() => {
+        facts.assertMeters(meters);
+        const status = events.correct(correction, usage);
+        const { replacement } = correction;
+        if (status === "done" && replacement !== null) facts.noteEvents([replacement], now);
+        return status;
+      }),
+    replay: (replay) =>
+      take(() => {
+        const { length } = facts.versions;
+        if (length !== replay.meters || !events.isAt(replay.usage, length)) return false;
+        usage.replaceSpan(replay);
+        events.rejudge(replay);
+        facts.replayVersions(replay.versions);
+        return true;
+      }),
     replaceBuckets: (buckets, revision) =>
       take(() => {
-        if (!events.isAt(revision)) return false;
+        if (!events.isAt(revision, facts.versions.length)) return false;
         usage.replace(buckets);
         return true;
       }),
-    purge: (seqs, archive, seen) => take(() => events.purge(seqs, archive, seen, usage)),
+    purge: (seqs, archive, seen, meters) =>
+      take(() => {
+        facts.assertMeters(meters);
+        return events.purge(seqs, archive, seen, usage);
+      }),
     addMeterVersions: (versions, revision) => take(() => facts.addVersions(versions, revision)),
     enqueue: (rows, at) => take(() => outbox.enqueue(rows, at)),
     claim: (query) => take(() => outbox.claim(query)),
-    beginAttempt: (rowId, token, now) => take(() => outbox.beginAttempt(rowId, token, now)),
-    settle: (rowId, token, outcome, now) => take(() => outbox.settle(rowId, token, outcome, now)),
-    release: (releases) => take(() => outbox.release(releases)),
+    beginAttempt: (rowId, token, now, resend) => take(() => outbox.beginAttempt(rowId, token, now, resend === true)),
+    settle: (rowId, token, outcome, now) => take(() => outbox.settle(rowId, token, ownMembers(outcome), now)),
+    release: (releases, now) => take(() => outbox.release(releases, now)),
     heldLanes: () => take(() => outbox.heldLanes()),
-    hold: (selection, reason) => take(() => outbox.hold(selection, reason)),
+    hold: (selection, reason, now) => take(() => outbox.hold(selection, reason, now)),
+    settleRows: (rowIds, now) => take(() => outbox.settleRows(rowIds, now)),
+    changeRow: (change, now) => take(() => outbox.change(ownMembers(change), now)),
+    addRow: (row, author, cause, now) => take(() => outbox.add(row, author, cause, now)),
+    reportedLanes: (range) => take(() => outbox.reportedLanes(range)),
+    putDrifts: (lane, from, to, drifts) => take(() => books.putDrifts(lane, from, to, drifts)),
+    putReconciliation: (reconciliation) => take(() => books.putReconciliation(reconciliation)),
+    putPeriods: (periods) => take(() => books.putPeriods(periods)),
+    takeOnce: (name) => take(() => books.takeOnce(name)),
     putCustomerMappings: (mappings) => take(() => facts.putMappings(mappings)),
     putNote: (name, value) => take(() => void facts.notes.set(name, value)),
     lease: (name, holder, now, leaseMs) => take(() => facts.lease(name, holder, now, leaseMs)),
     snapshot: () =>
       take(() => {
         const usageThen = usage.copy();
-        const then = { events: events.copy(), usage: usageThen, outbox: outbox.copy(usageThen), facts: facts.copy() };
+        const copies = { events: events.copy(), usage: usageThen, outbox: outbox.copy(usageThen) };
+        const then = { ...copies, facts: facts.copy(), books: books.copy() };
         return { ...storeView(then, bucketMs), close: async () => undefined };
       }),
     close: async () => undefined,
@@ -59,25 +92,35 @@ interface Parts {
   readonly usage: MemoryUsage;
   readonly outbox: MemoryOutbox;
   readonly facts: MemoryFacts;
+  readonly books: MemoryBooks;
 }
 
-function storeView({ events, usage, outbox, facts }: Parts, bucketMs: number): StoreView {
+function storeView({ events, usage, outbox, facts, books }: Parts, bucketMs: number): StoreView {
   return {
     bucketMs,
     findEvents: (id) => take(() => events.find(id)),
-    events: (query) => take(() => events.page(query)),
-    eventsInSpan: (query) => take(() => events.span(query)),
-    held: (query) => take(() => events.heldPage(query)),
-    buckets: (query) => take(() => usage.page(query)),
-    usageRevision: () => take(() => events.revision()),
-    archivedBuckets: (query = {}) => take(() => usage.page(query, usage.archive)),
+    events: (query) => take(() => events.page(ownMembers(query))),
+    eventsInSpan: (query) => take(() => events.span(ownMembers(query))),
+    held: (query) => take(() => events.heldPage(ownMembers(query))),
+    buckets: (query) => take(() => usage.page(ownMembers(query))),
+    usageRevision: () => take(() => events.revision(facts.versions.length)),
+    archivedBuckets: (query = {}) => take(() => usage.page(ownMembers(query), usage.archive)),
     bucketMeters: () => take(() => usage.meters()),
+    purgedUntil: () => take(() => events.purgedUntil),
     meterVersions: () => take(() => facts.versions),
-    dirtyWindows: ({ windowMs, before, limit }) => take(() => outbox.dirtyWindows(windowMs, before).slice(0, limit)),
-    outbox: (query) => take(() => outbox.page(query)),
+    dirtyWindows: (query) =>
+      take(() => {
+        const { windowMs, before, company, limit } = ownMembers(query);
+        return outbox.dirtyWindows(windowMs, before, company).slice(0, limit);
+      }),
+    outbox: (query) => take(() => outbox.page(ownMembers(query))),
     skippedTotals: () => take(() => outbox.skippedTotals()),
     outboxTotals: () => take(() => outbox.totals()),
     laneTotals: () => take(() => outbox.laneTotals()),
+    rowHistory: (rowId) => take(() => outbox.history(rowId)),
+    drifts: () => take(() => books.drifts()),
+    reconciliations: () => take(() => books.reconciliations()),
+    periods: (lane) => take(() => books.periods(lane)),
     customerMappings: (companies) => take(() => facts.mappings(companies)),
     counts: () => take(() => ({ ...events.counts(), outbox: outbox.states() })),
     holdTotals: () => take(() => events.holdTotals()),

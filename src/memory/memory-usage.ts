@@ -1,7 +1,7 @@
-import { resultOf } from "../core/aggregation.ts";
+import { resultOf, sameState } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
-import { diffBuckets, mergeBuckets, type Bucket } from "../core/usage.ts";
-import type { UsageQuery } from "../engine/ports.ts";
+import { diffBuckets, isSameKey, mergeBuckets, type Bucket } from "../core/usage.ts";
+import type { BucketChange, Replay, UsageQuery } from "../engine/ports.ts";
 
 export interface UsageMark {
   readonly meter: string;
@@ -15,7 +15,7 @@ export class MemoryUsage {
   archive: Bucket[] = [];
   /** Windows that got usage since they were closed, as [meter, company, bucket start]. */
   private readonly marks = new Map<string, UsageMark>();
-  private readonly bucketMs: number;
+  readonly bucketMs: number;
 
   constructor(bucketMs: number) {
     this.bucketMs = bucketMs;
@@ -47,6 +47,27 @@ export class MemoryUsage {
     const next = mergeBuckets(this.archive, buckets);
     for (const { meter, company, start } of diffBuckets(next, this.all)) this.mark(meter, company, start);
     this.all = next;
+  }
+
+  /** Whether a bucket is still as a correction saw it. */
+  isAt(change: BucketChange): boolean {
+    const state = this.all.find((bucket) => isSameKey(bucket, change))?.state ?? null;
+    return state === null || change.seen === null ? state === change.seen : sameState(state, change.seen);
+  }
+
+  change(changes: readonly BucketChange[]): void {
+    for (const { aggregate, next, seen: _seen, basis: _basis, ...key } of changes) {
+      const others = this.all.filter((bucket) => !isSameKey(bucket, key));
+      this.all = next === null ? others : [...others, { ...key, aggregate, state: next }];
+      this.mark(key.meter, key.company, key.start);
+    }
+  }
+
+  /** Makes a meter's usage between two bucket starts these buckets. */
+  replaceSpan({ meter, from, to, buckets }: Replay): void {
+    const isInside = (bucket: Bucket): boolean => bucket.meter === meter && bucket.start >= from && bucket.start < to;
+    for (const { company, start } of diffBuckets(buckets, this.all.filter(isInside))) this.mark(meter, company, start);
+    this.all = [...this.all.filter((bucket) => !isInside(bucket)), ...buckets];
   }
 
   page({ meter, company, from, to }: UsageQuery, buckets: readonly Bucket[] = this.all): Bucket[] {
@@ -83,7 +104,7 @@ export class MemoryUsage {
     }
   }
 
-  private mark(meter: string, company: string, start: number): void {
+  mark(meter: string, company: string, start: number): void {
     this.marks.set(JSON.stringify([meter, company, start]), { meter, company, start });
   }
 }

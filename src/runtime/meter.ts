@@ -18,7 +18,8 @@ import { loadConfig } from "./load-config.ts";
 import { journalRoot } from "./journal-root.ts";
 import { noticeOfProblem, type Notice } from "./notice.ts";
 import { sessionKey } from "./session-key.ts";
-import { stderrLogger, systemClock, systemRandom, systemWait } from "./system.ts";
+import { stripeWebhookHandler, type StripeWebhookHandler } from "./stripe-webhook.ts";
+import { stderrLogger, systemClock, systemDeadline, systemRandom } from "./system.ts";
 import { startWorker, type WorkerLink } from "./worker-link.ts";
 
 /** What `meter()` gives: the middleware itself, with the calls that need no request. */
@@ -37,6 +38,11 @@ export interface Meter {
    */
   close(options?: { timeoutMs?: number }): Promise<void>;
   stats(): CaptureStats;
+  /**
+   * A handler for the endpoint that Stripe's webhooks call, for Express, Connect and node:http. Mount it before
+   * express.json(): it reads the raw body. It is not metered, and answers 200 only when the database has what was told.
+   */
+  stripeWebhook(): StripeWebhookHandler;
 }
 
 const FLUSH_TIMEOUT_MS = 10_000;
@@ -180,6 +186,8 @@ class RunningMeter {
       close: ({ timeoutMs = FLUSH_TIMEOUT_MS }: { timeoutMs?: number } = {}) =>
         (this.#closing ??= this.#close(timeoutMs)),
       stats: () => this.#capture.stats(),
+      stripeWebhook: () =>
+        stripeWebhookHandler({ take: (call) => this.#link.takeWebhook(call), onNotice: this.#notice }),
     });
   }
 
@@ -208,7 +216,7 @@ class RunningMeter {
   async #close(timeoutMs: number): Promise<void> {
     const deadline = systemClock.now() + timeoutMs;
     // Answers that are under way are still metered; new ones too, until the journal is closed.
-    await stayAlive(Promise.race([this.#capture.settled(), systemWait(timeoutMs)]));
+    await stayAlive(Promise.race([this.#capture.settled(), systemDeadline(timeoutMs)]));
     try {
       await this.#flush(Math.max(1, deadline - systemClock.now()));
     } finally {
@@ -243,6 +251,11 @@ function inert(): Meter {
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
     stats: newCounters,
+    stripeWebhook: () =>
+      stripeWebhookHandler({
+        take: async () => ({ status: 503, text: "Metering is off in this process; make the call again." }),
+        onNotice: () => undefined,
+      }),
   });
 }
 

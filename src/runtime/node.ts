@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import type { Catalog } from "../core/catalog.ts";
+import { alarms, type Alarms } from "../engine/alarms.ts";
 import { amendEvent } from "../engine/assign.ts";
 import { areMetersChanged, loadCatalog, newestCatalog, type LoadedCatalog } from "../engine/catalog-versions.ts";
 import { limits } from "../engine/limits.ts";
@@ -10,6 +11,7 @@ import { openDrain, type Drain } from "../journal/drain.ts";
 import { openMemoryDrain, type MemoryDrain } from "../journal/memory-drain.ts";
 import { openSqliteStore } from "../sqlite/sqlite-store.ts";
 import { stripeReporter } from "../stripe/stripe-reporter.ts";
+import { stripeWebhooks, type StripeWebhooks } from "../stripe/stripe-webhooks.ts";
 import { journalRoot } from "./journal-root.ts";
 import { noticeOfProblem, type Notice } from "./notice.ts";
 import { takeEvents } from "./refused-event.ts";
@@ -40,8 +42,12 @@ export interface MeterNode {
   /** Does work that counts; again by the newest meters when they turn out to be others. Throws METER_METERS_CHANGED after some tries. */
   readonly counting: <Result>(work: (catalog: Catalog) => Promise<Result>) => Promise<Result>;
   readonly reporter: UsageReporter | null;
+  /** Reads Stripe's webhook calls; null without a key or a webhook secret. */
+  readonly webhooks: StripeWebhooks | null;
   /** What the biller's rate limits taught us, from round to round. */
   readonly pace: Pace;
+  /** What was told of the biller and goes on, from round to round. */
+  readonly alarms: Alarms;
   /** Takes everything that is in the journals now into the store; answers how many events that were. */
   drainAll(): Promise<number>;
   /** Where lines of `durability: memory` are handed in; they are drained like those of a file. */
@@ -126,7 +132,9 @@ function node(options: NodeOptions, store: Store, loaded: LoadedCatalog, files: 
     counting,
     memory,
     reporter: openReporter(options),
+    webhooks: openWebhooks(options),
     pace: pace(),
+    alarms: alarms(),
     drainAll: async () => {
       let total = 0;
       for (const drain of [files, memory]) {
@@ -137,7 +145,7 @@ function node(options: NodeOptions, store: Store, loaded: LoadedCatalog, files: 
     backlogBytes: () => files.backlog().bytes + memory.backlog().bytes,
     purge: async () => {
       await reload();
-      const batch = await purgeBatch(store, catalog, settings, clock.now(), purgePlace);
+      const batch = await counting((newest) => purgeBatch(store, newest, settings, clock.now(), purgePlace));
       purgePlace = batch.next;
       return purgePlace !== null;
     },
@@ -156,5 +164,19 @@ function openReporter({ settings, clock, onNotice }: NodeOptions): UsageReporter
     companyIdAt: stripe.companyIdAt,
     clock,
     onNotice,
+  });
+}
+
+function openWebhooks({ settings, clock, onNotice }: NodeOptions): StripeWebhooks | null {
+  const stripe = settings.billing.stripe;
+  if (stripe === null || stripe.apiKey === null || stripe.webhookSecret === null) return null;
+  return stripeWebhooks({
+    apiKey: stripe.apiKey,
+    mode: stripe.mode,
+    apiBase: stripe.apiBase,
+    companyIdAt: stripe.companyIdAt,
+    secrets: stripe.webhookSecret.split(" "),
+    clock,
+    onSkewed: (text) => onNotice({ code: "METER_CLOCK_SKEW", text }),
   });
 }

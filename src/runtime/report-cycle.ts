@@ -1,4 +1,7 @@
+import type { StripeSettings } from "../config/settings.ts";
 import type { Clock } from "../engine/ports.ts";
+import { reconcile } from "../engine/reconcile.ts";
+import { withReporterLease } from "../engine/reporter-lease.ts";
 import { reportOnce, type ReportSummary } from "../engine/report.ts";
 import type { MeterNode } from "./node.ts";
 import type { Notice } from "./notice.ts";
@@ -13,14 +16,41 @@ export async function reportCycle(
   if (reporter === null || settings.billing.stripe === null) return null;
   await node.reload();
   const { catalog } = node;
-  return reportOnce({
+  const { stripe } = settings.billing;
+  const summary = await reportOnce({
     ...options,
     store,
     catalog,
     reporter,
     pace: node.pace,
-    settings: settings.billing.stripe,
+    alarms: node.alarms,
+    settings: stripe,
     random: systemJitter,
     wait: systemWait,
   });
+  // With the books of a biller that refuses the key, or while nothing is sent on purpose, there is nothing to compare.
+  if (summary !== null && summary.stopped === null && !summary.shadow) await reconcileCycle(node, stripe, options);
+  return summary;
+}
+
+/** Compares what is due with the biller's books, if no other process reports meanwhile. */
+async function reconcileCycle(
+  { store, reporter, pace }: MeterNode,
+  { report }: StripeSettings,
+  options: { readonly clock: Clock; readonly holder: string; readonly onNotice: (notice: Notice) => void },
+): Promise<void> {
+  if (reporter === null) return;
+  await withReporterLease({ ...options, store }, (keepLease) =>
+    reconcile({
+      ...options,
+      store,
+      reporter,
+      graceMs: report.graceMs,
+      lanes: "due",
+      readOnly: false,
+      keepLease,
+      pace,
+      wait: systemWait,
+    }),
+  );
 }

@@ -15,6 +15,10 @@ export const systemJitter = (): number => randomBytes(4).readUInt32BE() / 2 ** 3
 /** Resolves after so many milliseconds. */
 export const systemWait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** As systemWait, but nothing stays alive for it: for a bound on work that usually ends long before. */
+export const systemDeadline = (ms: number): Promise<void> =>
+  new Promise((resolve) => void setTimeout(resolve, ms).unref());
+
 /** Who holds a lease: this host and process. */
 export function holderName(): string {
   return `${hostname()}/${process.pid}/${randomBytes(3).toString("hex")}`;

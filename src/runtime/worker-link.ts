@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 
 import { MeterbookError, sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
-import type { FromWorker, ToWorker, WorkerOrder } from "./messages.ts";
+import type { FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
 import type { Notice } from "./notice.ts";
 
 /** The app's end of the worker thread: starts it, restarts it, asks it to flush. Never keeps the process alive. */
@@ -10,6 +10,8 @@ export interface WorkerLink {
   /** Resolves when everything written so far is in the store; rejects when the store refused or the time was up. */
   flush(timeoutMs: number): Promise<void>;
   sendLines(lines: readonly string[]): void;
+  /** Has the worker take a webhook call. Rejects when it died or did not answer in time: Stripe makes the call again. */
+  takeWebhook(call: WebhookCall): Promise<WebhookReply>;
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -27,6 +29,11 @@ interface Call {
   readonly settle: (error: Error | null) => void;
 }
 
+/** A webhook call that waits for the worker. */
+interface WebhookWaiting {
+  readonly settle: (reply: WebhookReply | Error) => void;
+}
+
 /** Starts the worker at once; it opens the store by itself and reports when it cannot. */
 export function startWorker(options: WorkerLinkOptions): WorkerLink {
   return new Link(options);
@@ -35,6 +42,7 @@ export function startWorker(options: WorkerLinkOptions): WorkerLink {
 class Link implements WorkerLink {
   readonly #options: WorkerLinkOptions;
   readonly #calls = new Map<number, Call>();
+  readonly #webhooks = new Map<number, WebhookWaiting>();
   #lastCall = 0;
   #closed = false;
   /** Told already; a worker that cannot start would say so every second. */
@@ -55,6 +63,25 @@ class Link implements WorkerLink {
 
   sendLines(lines: readonly string[]): void {
     this.#worker?.postMessage({ kind: "lines", lines } satisfies ToWorker);
+  }
+
+  takeWebhook({ body, signature }: WebhookCall): Promise<WebhookReply> {
+    const worker = this.#closed ? null : this.#worker;
+    if (worker === null) return Promise.reject(storeError("The worker is not ready."));
+    return new Promise((resolve, reject) => {
+      const call = ++this.#lastCall;
+      const settle = (reply: WebhookReply | Error): void => {
+        clearTimeout(timer);
+        this.#webhooks.delete(call);
+        if (reply instanceof Error) reject(reply);
+        else resolve(reply);
+      };
+      const late = (): void => settle(storeError("The store did not take the call in time."));
+      const timer = setTimeout(late, limits.webhookTimeoutMs);
+      timer.unref();
+      this.#webhooks.set(call, { settle });
+      worker.postMessage({ kind: "webhook", call, body, signature } satisfies ToWorker);
+    });
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -93,6 +120,7 @@ class Link implements WorkerLink {
   }
 
   #exited(worker: Worker): void {
+    for (const { settle } of this.#webhooks.values()) settle(storeError("The worker stopped."));
     if (this.#closed || worker !== this.#worker) return;
     this.#worker = null;
     this.#restart();
@@ -121,6 +149,8 @@ class Link implements WorkerLink {
         return this.#options.onNotice(message.notice);
       case "taken":
         return this.#options.onTaken(message.lines);
+      case "webhook":
+        return this.#webhooks.get(message.call)?.settle({ status: message.status, text: message.text });
       case "done":
         return this.#calls.get(message.call)?.settle(message.error === null ? null : storeError(message.error));
     }

@@ -2,10 +2,11 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import { sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
-import type { FromWorker, ToWorker, WorkerOrder } from "./messages.ts";
+import type { FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
 import { openNode, type MeterNode } from "./node.ts";
 import { reportCycle } from "./report-cycle.ts";
 import { holderName, systemClock } from "./system.ts";
+import { webhookTaker } from "./take-webhook.ts";
 
 /** The thread that owns the Store: it drains journals, closes windows and reports, off the request's way. */
 const order: WorkerOrder = workerData;
@@ -14,6 +15,7 @@ if (port === null) throw new Error("runtime/worker is started by meter(), not di
 
 const say = (message: FromWorker): void => port.postMessage(message);
 const holder = holderName();
+const takeWebhook = webhookTaker({ clock: systemClock, onNotice: (notice) => say({ kind: "notice", notice }) });
 let node: MeterNode | null = null;
 let opening: Promise<MeterNode> | null = null;
 let closing = false;
@@ -71,6 +73,9 @@ port.on("message", (message: ToWorker) => {
         (error: unknown) => say({ kind: "done", call: message.call, error: sentenceOf(error) }),
       );
       break;
+    case "webhook":
+      void webhook(message).then((reply) => say({ kind: "webhook", call: message.call, ...reply }));
+      break;
     case "close":
       closing = true;
       void inTurn(async () => {
@@ -83,6 +88,16 @@ port.on("message", (message: ToWorker) => {
       break;
   }
 });
+
+/** Beside the drain's turn, since it may wait for the network. A store that cannot be opened takes it when Stripe calls again. */
+async function webhook(call: WebhookCall): Promise<WebhookReply> {
+  if (closing) return { status: 503, text: "This process is closing; make the call again." };
+  try {
+    return await takeWebhook(await ready(), call);
+  } catch {
+    return { status: 503, text: "The store is not ready; make the call again." };
+  }
+}
 
 function leave(call: number, error: string | null): void {
   say({ kind: "done", call, error });
@@ -133,6 +148,7 @@ reportLoop();
 function reportLoop(): void {
   const stripe = order.settings.billing.stripe;
   if (!order.reports || stripe === null || stripe.apiKey === null) return;
+  let failing = false;
   const next = (): void => {
     if (closing) return;
     setTimeout(() => {
@@ -141,7 +157,14 @@ function reportLoop(): void {
         .then((opened) =>
           reportCycle(opened, { clock: systemClock, holder, onNotice: (notice) => say({ kind: "notice", notice }) }),
         )
-        .catch((error: unknown) => noticeOf(error, "METER_STRIPE_REFUSED"))
+        .then(
+          () => void (failing = false),
+          (error: unknown) => {
+            // A round that fails each minute is told once, until one goes well.
+            if (!failing) noticeOf(error, "METER_STRIPE_REFUSED");
+            failing = true;
+          },
+        )
         .finally(next);
     }, stripe.report.everyMs);
   };

@@ -1,5 +1,5 @@
-import { mergeStates, type AggregateKind, type AggregateState } from "../core/aggregation.ts";
-import { diffBuckets, mergeBuckets, type Bucket } from "../core/usage.ts";
+import { mergeStates, sameState, type AggregateKind, type AggregateState } from "../core/aggregation.ts";
+import { diffBuckets, isSameKey, mergeBuckets, type Bucket, type BucketKey } from "../core/usage.ts";
 import type { UsageQuery, UsageRevision } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 import { getMeta, lastSeq } from "./counters.ts";
@@ -32,8 +32,7 @@ export function addArchive(connection: Connection, fresh: readonly Bucket[]): vo
 
 /** Makes usage = these buckets + archive, and marks the windows in which something changed; false when usage moved since. */
 export function replaceUsage(connection: Connection, buckets: readonly Bucket[], revision: UsageRevision): boolean {
-  const now = usageRevision(connection);
-  if (now.lastSeq !== revision.lastSeq || now.changes !== revision.changes) return false;
+  if (!isUsageAt(connection, revision)) return false;
   const next = mergeBuckets(readBuckets(connection, "archive", {}, 0), buckets);
   markDirty(connection, diffBuckets(next, readBuckets(connection, "buckets", {}, 0)));
   connection.sql("DELETE FROM buckets").run();
@@ -42,10 +41,44 @@ export function replaceUsage(connection: Connection, buckets: readonly Bucket[],
   return true;
 }
 
-/** Every ingest, amendment and purge changes it: a number of an amendment can come again only after a purge. */
+/** Every ingest, amendment, purge and meter version changes it: a number of an amendment can come again only after a purge. */
 export function usageRevision(connection: Connection): UsageRevision {
   const amendment = connection.sql<number | null>("SELECT max(number) FROM amendments").pluck().get() ?? 0;
-  return { lastSeq: lastSeq(connection), changes: `${getMeta(connection, "purged") ?? 0}/${amendment}` };
+  const versions = connection.sql<number | null>("SELECT max(number) FROM meter_versions").pluck().get() ?? 0;
+  return { lastSeq: lastSeq(connection), changes: `${getMeta(connection, "purged") ?? 0}/${amendment}/${versions}` };
+}
+
+export function isUsageAt(connection: Connection, { lastSeq: seq, changes }: UsageRevision): boolean {
+  const now = usageRevision(connection);
+  return now.lastSeq === seq && now.changes === changes;
+}
+
+/** Whether a bucket is still as it was seen; null = there was none. */
+export function isBucketAt(connection: Connection, key: BucketKey, seen: AggregateState | null): boolean {
+  const { meter, company, start } = key;
+  // A width of 1 ms: only the buckets that start here.
+  const found = readBuckets(connection, "buckets", { meter, company, from: start, to: start + 1 }, 1);
+  const state = found.find((bucket) => isSameKey(bucket, key))?.state ?? null;
+  return state === null || seen === null ? state === seen : sameState(state, seen);
+}
+
+/** Writes these buckets over what is there, null = none, and marks their windows. */
+export function putBuckets(
+  connection: Connection,
+  buckets: readonly (BucketKey & { readonly aggregate: AggregateKind; readonly state: AggregateState | null })[],
+): void {
+  const { names } = connection;
+  for (const { meter, company, start, group } of buckets) {
+    const key = [names.code(meter), names.code(company), start, names.code(group)];
+    for (const table of ["buckets", "members"])
+      connection.sql(`DELETE FROM ${table} WHERE meter = ? AND company = ? AND start = ? AND labels = ?`).run(...key);
+  }
+  mergeInto(
+    connection,
+    "buckets",
+    buckets.flatMap(({ state, ...bucket }) => (state === null ? [] : [{ ...bucket, state }])),
+  );
+  markDirty(connection, buckets);
 }
 
 /** Meters with buckets; each is found by one step in the primary key. */
@@ -144,7 +177,8 @@ interface Marked {
   readonly start: number;
 }
 
-function markDirty(connection: Connection, marks: readonly Marked[]): void {
+/** Marks windows as having usage to close. */
+export function markDirty(connection: Connection, marks: readonly Marked[]): void {
   const { names } = connection;
   const rows = marks.flatMap(({ meter, company, start }) => [start, names.code(meter), names.code(company)]);
   insertRows(connection, "INSERT INTO dirty VALUES", 3, rows, "ON CONFLICT DO NOTHING");

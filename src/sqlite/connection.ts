@@ -3,6 +3,7 @@ import type BetterSqlite3 from "better-sqlite3";
 import { isMeterbookError, MeterbookError } from "../core/errors.ts";
 import { makeDatabaseFile, unreadable } from "./database-file.ts";
 import { assertSqliteSafe, type SqliteDatabase, type SqliteDriver } from "./driver.ts";
+import { assertNotRemote } from "./file-system-kind.ts";
 import { Names } from "./names.ts";
 import { assertLayout, migrate, versionOf } from "./schema.ts";
 
@@ -114,8 +115,9 @@ export class Connection {
     if (isMeterbookError(error)) return error;
     const code = error instanceof this.driver.SqliteError ? error.code : null;
     if (code === null) return error;
-    // After such an error the operating system may have forgotten pages: what this connection believes is in doubt.
-    if (/IOERR|CORRUPT|FULL|NOTADB|CANTOPEN/.test(code)) this.drop();
+    // After such an error the operating system may have forgotten pages: what this connection believes is in doubt. And SQLite
+    // opens a file that it may not write for reading, without a word; only another opening can end that.
+    if (/IOERR|CORRUPT|FULL|NOTADB|CANTOPEN|READONLY/.test(code)) this.drop();
     const message = error instanceof Error ? error.message : code;
     return new MeterbookError("METER_STORE_FAILED", `The database ${this.path} failed (${code}): ${message}.`, {
       cause: error,
@@ -144,8 +146,9 @@ function remedyOf(code: string): string {
   return "Check the disk; the journal keeps events until the database can be written.";
 }
 
-/** Opens a file with every setting that durability rests on, and proves them. METER_STORE_UNREADABLE, _VERSION, METER_SQLITE_UNSAFE. */
+/** Opens a file with every setting that durability rests on, and proves them. METER_STORE_UNREADABLE, _VERSION, METER_SQLITE_UNSAFE, METER_DB_ON_NETWORK_DISK. */
 function openDatabase(driver: SqliteDriver, path: string, isReadOnly: boolean): SqliteDatabase {
+  assertNotRemote(path);
   if (!isReadOnly) makeDatabaseFile(path);
   let db: SqliteDatabase | null = null;
   try {
@@ -170,10 +173,10 @@ function prepareForWriting(db: SqliteDatabase, path: string): void {
   // Proves that the file is ours before anything is changed in it.
   versionOf(db, path);
   const mode = db.pragma("journal_mode = WAL", { simple: true });
-  db.pragma("foreign_keys = ON");
   db.pragma("fullfsync = ON");
   db.pragma("synchronous = FULL");
   migrate(db, path);
+  db.pragma("foreign_keys = ON");
   // The driver's build lowers `synchronous` when it first touches a WAL file, so it is set and read after the schema exists.
   db.pragma("synchronous = FULL");
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);

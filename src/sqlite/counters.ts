@@ -2,7 +2,15 @@ import type { OutboxState, StoreCounts } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 
 /** Whole numbers about the file itself. */
-export type MetaName = "bucket_ms" | "purged_seq" | "purged" | "newest_event" | "fence" | "events" | "duplicates";
+export type MetaName =
+  | "bucket_ms"
+  | "purged_seq"
+  | "purged_until"
+  | "purged"
+  | "newest_event"
+  | "fence"
+  | "events"
+  | "duplicates";
 
 export function getMeta(connection: Connection, name: MetaName): number | null {
   const value = connection.sql("SELECT value FROM meta WHERE name = ?").pluck().get(name);
@@ -28,7 +36,8 @@ export function lastSeq(connection: Connection): number {
 
 /** Figures for `status`. */
 export function readCounts(connection: Connection): StoreCounts {
-  const outbox: Record<OutboxState, number> = { held: 0, pending: 0, sending: 0, accepted: 0, dead: 0, conflict: 0 };
+  const none = { held: 0, pending: 0, sending: 0, accepted: 0, settled: 0, dead: 0, conflict: 0 };
+  const outbox: Record<OutboxState, number> = none;
   const states = connection.sql<[OutboxState, number]>("SELECT state, count(*) FROM outbox GROUP BY state").raw().all();
   for (const [state, rows] of states) outbox[state] = rows;
   const lastEventAt = connection.sql("SELECT time FROM events ORDER BY seq DESC LIMIT 1").pluck().get();

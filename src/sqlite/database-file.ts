@@ -2,20 +2,8 @@ import { closeSync, existsSync, mkdirSync, openSync, statfsSync, statSync } from
 import { dirname } from "node:path";
 
 import { MeterbookError } from "../core/errors.ts";
-
-/** Magic numbers of file systems whose locks are not reliable, as statfs(2) tells them. */
-const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x6969: "NFS",
-  0x517b: "SMB",
-  0xfe534d42: "SMB",
-  0xff534d42: "CIFS",
-  0x65735546: "FUSE",
-  0x01021997: "9P",
-  0x5346414f: "AFS",
-  0x564c: "NCP",
-  0x47504653: "GPFS",
-  0x0bd00bd0: "Lustre",
-};
+import { owns } from "../core/own-member.ts";
+import { fileSystemKind, systemLook } from "./file-system-kind.ts";
 
 /** Makes the folder (0700) and the file (0600) where they are missing; what is there keeps its mode. METER_STORE_UNREADABLE otherwise. */
 export function makeDatabaseFile(path: string): void {
@@ -28,21 +16,18 @@ export function makeDatabaseFile(path: string): void {
   }
 }
 
-/** The name of the network file system that holds this path; null when its disk is local or unknown. */
+/** The name of a file system on which locks may not be reliable; null when the disk is local or unknown. */
 export function networkFileSystem(
   path: string,
   statfs: (path: string) => { type: number } = statfsSync,
 ): string | null {
-  try {
-    return NETWORK_FILE_SYSTEMS[statfs(dirname(path)).type >>> 0] ?? null;
-  } catch {
-    return null;
-  }
+  const found = fileSystemKind(path, { ...systemLook, statfs });
+  return found.kind === "local" ? null : found.name;
 }
 
 /** METER_STORE_UNREADABLE with the reason in words, and what to do about it. */
 export function unreadable(path: string, cause: unknown): MeterbookError {
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "";
+  const code = typeof cause === "object" && cause !== null && owns(cause, "code") ? String(cause.code) : "";
   const known = UNREADABLE.find(([pattern]) => pattern.test(code));
   const reason = known?.[1] ?? (cause instanceof Error ? cause.message : String(cause));
   const remedy = known?.[2] ?? "Check `storage.path`.";

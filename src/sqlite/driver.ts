@@ -15,7 +15,7 @@ const SQLITE_VERSION_MIN = "3.51.3";
 export async function loadDriver(): Promise<SqliteDriver> {
   assertDriverFits(installedVersion(), process.versions.node);
   try {
-    const Driver = (await import("better-sqlite3")).default;
+    const Driver = lasting((await import("better-sqlite3")).default);
     // The native part is loaded with the first database, not with the module.
     new Driver(":memory:").close();
     return Driver;
@@ -30,6 +30,38 @@ export async function loadDriver(): Promise<SqliteDriver> {
       },
     );
   }
+}
+
+/** Everything native that this process opened: see `lasting`. */
+const alive: object[] = [];
+
+/**
+ * The driver, whose databases and statements are never garbage: some releases of Node 24 end the process with
+ * `Assertion failed: (env) != nullptr` when better-sqlite3 12 destroys one. A closed one keeps only a small shell, and
+ * statements are prepared once each, so that little stays. Transactions keep theirs for as long as the database.
+ */
+function lasting(Driver: SqliteDriver): SqliteDriver {
+  return new Proxy(Driver, {
+    construct(target, given: ConstructorParameters<SqliteDriver>) {
+      const db = new target(...given);
+      const prepare = db.prepare.bind(db);
+      const kept = {
+        prepare(text: string): BetterSqlite3.Statement {
+          const statement = prepare(text);
+          alive.push(statement);
+          return statement;
+        },
+        // The driver's own pragma() makes a statement that nobody can hold.
+        pragma(text: string, { simple = false }: BetterSqlite3.PragmaOptions = {}): unknown {
+          const statement = kept.prepare(`PRAGMA ${text}`);
+          if (!statement.reader) return void statement.run();
+          return simple ? statement.pluck().get() : statement.all();
+        },
+      };
+      alive.push(db);
+      return Object.assign(db, kept);
+    },
+  });
 }
 
 /** METER_DRIVER_UNSUPPORTED for better-sqlite3 13 or newer on a Node before 22. Both are version texts such as `12.11.1`. */

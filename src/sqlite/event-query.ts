@@ -1,6 +1,6 @@
 import type { HoldReason } from "../core/event.ts";
 import type { Decimal } from "../core/decimal.ts";
-import type { EventQuery, HeldRow, SpanQuery, StoredAmendment, StoredEvent } from "../engine/ports.ts";
+import type { EventQuery, HeldRow, SpanQuery, StoredEvent, StoredFact } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 import { EVENT_COLUMNS, eventOfRow, type EventRow } from "./event-row.ts";
 import { originalText, storedText } from "./stored-text.ts";
@@ -99,8 +99,8 @@ function storedEvent(connection: Connection, row: EventRow): StoredEvent {
     .all(row[0]);
   const { source, id } = event;
   const amendments = texts.map((text) => {
-    const fact: Omit<StoredAmendment, "source" | "id"> = JSON.parse(text);
-    return { source, id, ...fact };
+    const fact: StoredFact = { source, id, ...JSON.parse(text) };
+    return fact;
   });
   return { seq: row[0], event, amendments };
 }

@@ -1,4 +1,12 @@
-import type { HeaderValues, HoldReason, Json, RequestFacts, ResponseFacts, UsageEvent } from "../core/event.ts";
+import type {
+  EventName,
+  HeaderValues,
+  HoldReason,
+  Json,
+  RequestFacts,
+  ResponseFacts,
+  UsageEvent,
+} from "../core/event.ts";
 import type { Names } from "./names.ts";
 import { originalText, storedText } from "./stored-text.ts";
 
@@ -46,6 +54,7 @@ interface Rest {
   t?: string;
   a?: string;
   f?: Readonly<Record<string, HoldReason>>;
+  c?: EventName;
 }
 
 /** Appends the column values of an event to a list of parameters. */
@@ -81,7 +90,8 @@ export function pushEventColumns(parameters: unknown[], names: Names, seq: numbe
 /** The event that pushEventColumns() was given, to the last member. */
 export function eventOfRow(row: EventRow, names: Names): UsageEvent {
   const [, id, source, type, time, recordedAt, company, user, , , , , durationMs, aborted, shape, restJson] = row;
-  const rest: Rest = restJson === null ? {} : JSON.parse(restJson);
+  // Without a prototype: what a polluted one has must not look like a member of this event.
+  const rest: Rest = Object.assign(Object.create(null), restJson === null ? {} : JSON.parse(restJson));
   return {
     source: names.text(source),
     id: originalText(id),
@@ -99,6 +109,7 @@ export function eventOfRow(row: EventRow, names: Names): UsageEvent {
     ...(rest.t === undefined ? {} : { sessionToken: rest.t }),
     ...(rest.a === undefined ? {} : { apiVersion: rest.a }),
     ...(rest.f === undefined ? {} : { faults: rest.f }),
+    ...(rest.c === undefined ? {} : { corrects: rest.c }),
   };
 }
 
@@ -144,6 +155,7 @@ function restText(event: UsageEvent): string | null {
   if (event.sessionToken !== undefined) rest.t = event.sessionToken;
   if (event.apiVersion !== undefined) rest.a = event.apiVersion;
   if (event.faults !== undefined) rest.f = event.faults;
+  if (event.corrects !== undefined) rest.c = event.corrects;
   const text = JSON.stringify(rest);
   return text === "{}" ? null : text;
 }

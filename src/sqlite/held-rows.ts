@@ -1,11 +1,13 @@
-import type { HeldLane, HeldSelection } from "../engine/ports.ts";
+import { owns } from "../core/own-member.ts";
+import type { HeldLane, HeldSelection, Release } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
+import { addChanges } from "./row-history.ts";
 
 /**
  * Held rows that may still be sent. The words are those of the partial indexes in schema.ts, which are used only for
  * exactly these; a test holds them to FINAL_HOLDS.
  */
-export const NOT_FINAL = "reason IS NOT 'too_old' AND reason IS NOT 'too_many_digits'";
+export const NOT_FINAL = "reason IS NOT 'too_old' AND reason IS NOT 'too_many_digits' AND reason IS NOT 'late_usage'";
 
 /** Lanes of held rows that may still be sent. */
 export function heldLanes(connection: Connection): HeldLane[] {
@@ -24,15 +26,34 @@ export function heldLanes(connection: Connection): HeldLane[] {
 }
 
 /** Changes why rows are held; rows that are not held, or for ever, stay as they are. */
-export function holdRows(connection: Connection, selection: HeldSelection, reason: string): void {
-  const update = `UPDATE outbox SET reason = ? WHERE state = 'held' AND ${NOT_FINAL} AND reason IS NOT ?`;
-  if ("rowId" in selection) {
-    connection.sql(`${update} AND row_id = ?`).run(reason, reason, selection.rowId);
-  } else if ("timestampBefore" in selection) {
-    connection.sql(`${update} AND timestamp < ?`).run(reason, reason, selection.timestampBefore);
-  } else {
-    const { names } = connection;
-    const lane = [names.find(selection.company) ?? -1, names.find(selection.reportAs) ?? -1];
-    connection.sql(`${update} AND company = ? AND report_as = ?`).run(reason, reason, ...lane);
+export function holdRows(connection: Connection, selection: HeldSelection, reason: string, now: number): void {
+  const [condition, ...parameters] = selected(connection, selection);
+  const where = `state = 'held' AND ${NOT_FINAL} AND reason IS NOT ? AND ${condition}`;
+  addChanges(connection, { where, parameters: [reason, ...parameters], to: "held", reason, author: "reporter" }, now);
+  connection.sql(`UPDATE outbox SET reason = ? WHERE ${where}`).run(reason, reason, ...parameters);
+}
+
+/** Makes held rows pending; answers how many were still held. */
+export function releaseRows(connection: Connection, releases: readonly Release[], now: number): number {
+  const release = connection.sql(
+    `UPDATE outbox SET customer = ?, identifier = ?, timestamp = ?, mode = ?, reported = ?, late = ?,
+       state = 'pending', reason = NULL, next_attempt_at = 0 WHERE row_id = ? AND state = 'held'`,
+  );
+  let released = 0;
+  for (const { rowId, customer, identifier, timestamp, mode, reported, late } of releases) {
+    const where = "row_id = ? AND state = 'held'";
+    const reason = `for ${customer}`;
+    addChanges(connection, { where, parameters: [rowId], to: "pending", reason, author: "reporter" }, now);
+    const code = connection.names.code(customer);
+    released += release.run(code, identifier, timestamp, mode, reported.toString(), late, rowId).changes;
   }
+  return released;
+}
+
+function selected(connection: Connection, selection: HeldSelection): readonly [condition: string, ...unknown[]] {
+  if (owns(selection, "rowId")) return ["row_id = ?", selection.rowId];
+  if (owns(selection, "timestampBefore")) return ["timestamp < ?", selection.timestampBefore];
+  const { names } = connection;
+  const lane = [names.find(selection.company) ?? -1, names.find(selection.reportAs) ?? -1];
+  return ["company = ? AND report_as = ?", ...lane];
 }

@@ -140,10 +140,7 @@ export function amendEvent(
       .sql("INSERT INTO assigned (seq, company) VALUES (?, ?) ON CONFLICT DO NOTHING")
       .run(seq, connection.names.code(amendment.company));
   }
-  connection.sql("DELETE FROM holds WHERE seq = ?").run(seq);
-  const holdRows: unknown[] = [];
-  pushHoldRows(holdRows, connection, seq, holds);
-  insertHoldRows(connection, holdRows);
+  replaceHolds(connection, seq, holds);
   const values: CountedValue[] = [];
   pushCounted(values, fresh, row[4], seq);
   addUsage(connection, foldCounts(values));
@@ -161,11 +158,14 @@ export function purgeEvents(
   seen: number,
 ): number {
   const asked = [...new Set(seqs)];
-  const event = connection.sql<number>("SELECT 1 FROM events WHERE seq = ?").pluck();
+  const timeOf = connection.sql<number>("SELECT time FROM events WHERE seq = ?").pluck();
   const facts = connection.sql<number>("SELECT count(*) FROM amendments WHERE seq = ?").pluck();
   let amendments = 0;
+  let until = -Infinity;
   for (const seq of asked) {
-    if (event.get(seq) === undefined) return 0;
+    const time = timeOf.get(seq);
+    if (time === undefined) return 0;
+    until = Math.max(until, time + 1);
     amendments += facts.get(seq) ?? 0;
   }
   if (amendments !== seen || asked.length === 0) return 0;
@@ -174,6 +174,9 @@ export function purgeEvents(
   connection
     .sql("INSERT INTO meta VALUES ('purged_seq', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)")
     .run(lastSeq(connection));
+  connection
+    .sql("INSERT INTO meta VALUES ('purged_until', ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)")
+    .run(until);
   const remove = connection.sql("DELETE FROM events WHERE seq = ?");
   for (const seq of asked) remove.run(seq);
   addCounter(connection, "events", -asked.length);
@@ -181,7 +184,8 @@ export function purgeEvents(
   return asked.length;
 }
 
-function findBySource(connection: Connection, source: string, id: string): EventRow | null {
+/** The row of the event with this identity. */
+export function findBySource(connection: Connection, source: string, id: string): EventRow | null {
   const code = connection.names.find(source);
   if (code === null) return null;
   const row = connection
@@ -203,6 +207,14 @@ function pushHoldRows(rows: unknown[], connection: Connection, seq: number, hold
     const member = typeof value === "string" ? storedText(value) : null;
     rows.push(seq, place, connection.names.code(meter), reason, storedText(detail), amount, member);
   }
+}
+
+/** Makes these the open holds of an event. */
+export function replaceHolds(connection: Connection, seq: number, holds: readonly Hold[]): void {
+  connection.sql("DELETE FROM holds WHERE seq = ?").run(seq);
+  const rows: unknown[] = [];
+  pushHoldRows(rows, connection, seq, holds);
+  insertHoldRows(connection, rows);
 }
 
 function insertHoldRows(connection: Connection, rows: readonly unknown[]): void {

@@ -1,5 +1,5 @@
 import { MeterbookError } from "../core/errors.ts";
-import type { MeterDefinition, MeterVersion, UnknownIdentity } from "../core/meter.ts";
+import type { MeterDefinition, MeterVersion, ReplayNote, UnknownIdentity } from "../core/meter.ts";
 import { limits } from "../engine/limits.ts";
 import type { IngestEntry } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
@@ -12,18 +12,20 @@ type VersionRow = readonly [
   fields: string | null,
   unknownIdentity: UnknownIdentity | null,
   ended: number,
+  replayed: string | null,
 ];
 
 /** Versions of meters in the order in which they were added. */
 export function readMeterVersions(connection: Connection): MeterVersion[] {
   const rows = connection
     .sql<VersionRow>(
-      "SELECT version, effective_from, definition, fields, unknown_identity, ended FROM meter_versions ORDER BY number",
+      "SELECT version, effective_from, definition, fields, unknown_identity, ended, replayed FROM meter_versions ORDER BY number",
     )
     .raw()
     .all();
-  return rows.map(([version, effectiveFrom, definition, fields, unknownIdentity, ended]) => {
+  return rows.map(([version, effectiveFrom, definition, fields, unknownIdentity, ended, replayed]) => {
     const parsed: MeterDefinition = JSON.parse(definition);
+    const note: ReplayNote | null = replayed === null ? null : JSON.parse(replayed);
     const texts: Readonly<Record<string, string>> | null = fields === null ? null : JSON.parse(fields);
     return {
       definition: parsed,
@@ -32,6 +34,7 @@ export function readMeterVersions(connection: Connection): MeterVersion[] {
       ...(texts === null ? {} : { fields: texts }),
       ...(unknownIdentity === null ? {} : { unknownIdentity }),
       ...(ended === 1 ? { ended: true } : {}),
+      ...(note === null ? {} : { replayed: note }),
     };
   });
 }
@@ -40,21 +43,31 @@ export function readMeterVersions(connection: Connection): MeterVersion[] {
 export function addMeterVersions(connection: Connection, versions: readonly MeterVersion[], revision: number): boolean {
   if (metersRevision(connection) !== revision) return false;
   const newest = getMeta(connection, "newest_event");
-  const insert = connection.sql(
-    "INSERT INTO meter_versions (meter, version, effective_from, definition, fields, unknown_identity, ended) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  const behind = newest === null ? -Infinity : newest + 1;
+  insertVersions(
+    connection,
+    versions.map((version) => ({ ...version, effectiveFrom: Math.max(version.effectiveFrom, behind) })),
   );
-  for (const { definition, version, effectiveFrom, fields, unknownIdentity, ended } of versions) {
+  return true;
+}
+
+/** Adds versions at exactly their instants. Runs inside a write transaction. */
+export function insertVersions(connection: Connection, versions: readonly MeterVersion[]): void {
+  const insert = connection.sql(
+    "INSERT INTO meter_versions (meter, version, effective_from, definition, fields, unknown_identity, ended, replayed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  for (const { definition, version, effectiveFrom, fields, unknownIdentity, ended, replayed } of versions) {
     insert.run(
       definition.key,
       version,
-      newest === null ? effectiveFrom : Math.max(effectiveFrom, newest + 1),
+      effectiveFrom,
       JSON.stringify(definition),
       fields === undefined ? null : JSON.stringify(fields),
       unknownIdentity ?? null,
       ended === true ? 1 : 0,
+      replayed === undefined ? null : JSON.stringify(replayed),
     );
   }
-  return true;
 }
 
 /** METER_METERS_CHANGED when verdicts were made with other versions than those in the file. Runs inside a write transaction. */
@@ -75,7 +88,7 @@ export function noteNewestEvent(connection: Connection, entries: readonly Ingest
     .run(newest);
 }
 
-// Versions are never deleted, so the last number is how many there are.
-function metersRevision(connection: Connection): number {
+/** How many versions there are: none is ever deleted, so it is the last number. */
+export function metersRevision(connection: Connection): number {
   return connection.sql<number | null>("SELECT max(number) FROM meter_versions").pluck().get() ?? 0;
 }

@@ -1,108 +1,15 @@
+import { owns } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
-import type {
-  AttemptOutcome,
-  Claim,
-  LaneTotals,
-  OutboxRow,
-  OutboxState,
-  OutboxTotals,
-  Release,
-  Store,
-} from "../engine/ports.ts";
+import type { AttemptOutcome, Claim, OutboxState, Store } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 import { getMeta, putMeta } from "./counters.ts";
-import { NOT_FINAL } from "./held-rows.ts";
+import { outboxRow, type Row } from "./outbox-query.ts";
+import { addChanges } from "./row-history.ts";
 
-interface Row {
-  readonly row_id: number;
-  readonly meter: number;
-  readonly report_as: number;
-  readonly company: number;
-  readonly customer: number | null;
-  readonly window_start: number;
-  readonly window_end: number;
-  readonly sequence: number;
-  readonly raw: string;
-  readonly value: string;
-  readonly timestamp: number;
-  readonly identifier: string | null;
-  readonly state: OutboxState;
-  readonly reason: string | null;
-  readonly created_at: number;
-  readonly first_attempt_at: number | null;
-  readonly attempts: number;
-  readonly next_attempt_at: number;
-  readonly accepted_at: number | null;
-  readonly epoch: number;
-}
-
-/** A page of rows, oldest window first. Bounds select windows that touch [windowFrom, windowTo). */
-export function readOutbox(connection: Connection, query: Parameters<Store["outbox"]>[0]): OutboxRow[] {
-  const conditions: string[] = [];
-  const parameters: unknown[] = [];
-  const where = (condition: string, parameter: unknown): void => {
-    conditions.push(condition);
-    parameters.push(parameter);
-  };
-  // Literals: a partial index serves a query only when its condition stands in the query's text.
-  if (query.state !== undefined) conditions.push(STATE_IS[query.state]);
-  if (query.meter !== undefined) where("meter = ?", connection.names.find(query.meter) ?? -1);
-  if (query.company !== undefined) where("company = ?", connection.names.find(query.company) ?? -1);
-  if (query.reportAs !== undefined) where("report_as = ?", connection.names.find(query.reportAs) ?? -1);
-  if (query.final !== undefined)
-    conditions.push(query.final ? `(state = 'held' AND NOT (${NOT_FINAL}))` : `state = 'held' AND ${NOT_FINAL}`);
-  if (query.windowFrom !== undefined) where("window_end > ?", query.windowFrom);
-  if (query.windowTo !== undefined) where("window_start < ?", query.windowTo);
-  const filter = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
-  const rows = connection
-    .sql<Row>(`SELECT * FROM outbox ${filter} ORDER BY window_start, sequence, row_id LIMIT ?`)
-    .all(...parameters, query.limit);
-  return rows.map((row) => outboxRow(connection, row));
-}
-
-const STATE_IS: Readonly<Record<OutboxState, string>> = {
-  held: "state = 'held' AND state <> 'accepted'",
-  pending: "state = 'pending' AND state <> 'accepted'",
-  sending: "state = 'sending' AND state <> 'accepted'",
-  dead: "state = 'dead' AND state <> 'accepted'",
-  conflict: "state = 'conflict' AND state <> 'accepted'",
-  accepted: "state = 'accepted'",
-};
-
-/** Running totals of every (meter, company) beside the sums of its rows. */
-export function readLaneTotals(connection: Connection): LaneTotals[] {
-  const { names } = connection;
-  const rows = connection
-    .sql<[meter: number, company: number, raw: string, value: string, isRunning: number]>(
-      `SELECT meter, company, sum_scaled(raw), sum_scaled(value), 0 FROM outbox GROUP BY meter, company
-       UNION ALL SELECT meter, company, raw, value, 1 FROM running`,
-    )
-    .raw()
-    .all();
-  const lanes = new Map<string, LaneTotals>();
-  for (const [meter, company, raw, value, isRunning] of rows) {
-    const key = `${meter}/${company}`;
-    const none = { raw: 0n, value: 0n, runningRaw: 0n, runningValue: 0n };
-    const known = lanes.get(key) ?? { meter: names.text(meter), company: names.text(company), ...none };
-    const sums = { raw: BigInt(raw), value: BigInt(value) };
-    const part = isRunning === 1 ? { runningRaw: sums.raw, runningValue: sums.value } : sums;
-    lanes.set(key, { ...known, ...part });
-  }
-  return [...lanes.values()];
-}
-
-/** Sums per meter and state. */
-export function readOutboxTotals(connection: Connection): OutboxTotals[] {
-  const rows = connection
-    .sql<[number, OutboxState, number, string, string]>(
-      "SELECT meter, state, count(*), sum_scaled(raw), sum_scaled(value) FROM outbox GROUP BY meter, state",
-    )
-    .raw()
-    .all();
-  return rows.map(([meter, state, count, raw, value]) => {
-    return { meter: connection.names.text(meter), state, rows: count, raw: BigInt(raw), value: BigInt(value) };
-  });
-}
+/** `letsOthersPass` of the port, of a pending row. */
+const LETS_OTHERS_PASS = `other.mode = 'delta' AND other.first_attempt_at IS NOT NULL
+  AND other.next_attempt_at > :now AND other.next_attempt_at <= :now + :waitMax
+  AND (other.absent_since IS NOT NULL OR ifnull(other.resent_at, other.first_attempt_at) NOT BETWEEN :now - :safe + 1 AND :now)`;
 
 /**
  * Takes due rows under a lease. A lane is one (customer, meter): a row that is being sent, or an earlier pending one, blocks
@@ -122,11 +29,12 @@ export function claimRows(
              WHERE other.state = 'sending' AND other.customer = due.customer AND other.meter = due.meter)
            AND NOT EXISTS (SELECT 1 FROM outbox AS other
              WHERE other.state = 'pending' AND other.customer = due.customer AND other.meter = due.meter
-               AND (other.window_start, other.sequence, other.row_id) < (due.window_start, due.sequence, due.row_id))
+               AND (other.window_start, other.sequence, other.row_id) < (due.window_start, due.sequence, due.row_id)
+               AND NOT (${LETS_OTHERS_PASS}))
          END
        ORDER BY window_start, sequence, row_id LIMIT :limit`,
     )
-    .all({ now, limit, leaseMax: limits.leaseMs, waitMax: limits.retryAfterMaxMs });
+    .all({ now, limit, leaseMax: limits.leaseMs, waitMax: limits.retryAfterMaxMs, safe: limits.resendSafeMs });
   let fence = getMeta(connection, "fence") ?? 0;
   const claims = due.map((row) => {
     fence += 1;
@@ -140,29 +48,36 @@ export function claimRows(
   return claims;
 }
 
-/** Counts the attempt before the call is made. A lease that ran out is lost, though nobody else took the row yet. */
-export function beginAttempt(connection: Connection, rowId: number, token: string, now: number): boolean {
-  const attempts = connection
+/**
+ * Counts the attempt before the call is made. A lease that ran out is lost, though nobody else took the row yet. What the
+ * attempt changes of the row is kept with it, for one that is taken back.
+ */
+export function beginAttempt(
+  connection: Connection,
+  rowId: number,
+  token: string,
+  now: number,
+  resend: boolean,
+): boolean {
+  const { lastInsertRowid, changes } = connection
     .sql(
-      `SELECT attempts FROM outbox
+      `INSERT INTO outbox_attempts (row_id, attempt, at, last_attempt_before, resent_before, absent_before)
+       SELECT row_id, attempts + 1, ?, last_attempt_at, resent_at, absent_since FROM outbox
        WHERE row_id = ? AND token = ? AND state = 'sending' AND lease_until > ? AND lease_until <= ?`,
     )
-    .pluck()
-    .get(rowId, token, now, now + limits.leaseMs);
-  if (typeof attempts !== "number") return false;
-  const { lastInsertRowid } = connection
-    .sql("INSERT INTO outbox_attempts (row_id, attempt, at) VALUES (?, ?, ?)")
-    .run(rowId, attempts + 1, now);
+    .run(now, rowId, token, now, now + limits.leaseMs);
+  if (changes === 0) return false;
   connection
     .sql(
-      `UPDATE outbox SET attempts = attempts + 1, attempt = ?, first_attempt_at = ifnull(first_attempt_at, ?)
-       WHERE row_id = ?`,
+      `UPDATE outbox SET attempts = attempts + 1, attempt = :attempt, first_attempt_at = ifnull(first_attempt_at, :now),
+         last_attempt_at = :now, absent_since = NULL, resent_at = iif(:resend, :now, resent_at), epoch = epoch + :resend
+       WHERE row_id = :rowId`,
     )
-    .run(lastInsertRowid, now, rowId);
+    .run({ attempt: lastInsertRowid, now, rowId, resend: resend ? 1 : 0 });
   return true;
 }
 
-/** Writes down how an attempt ended; only the holder of the row's token can. */
+/** Writes down how an attempt, or a reading of the biller's books, ended; only the holder of the row's token can. */
 export function settleRow(
   connection: Connection,
   rowId: number,
@@ -172,25 +87,29 @@ export function settleRow(
 ): boolean {
   const row = connection
     .sql<SendingRow>(
-      "SELECT attempts, attempt, first_attempt_at, next_attempt_at, epoch FROM outbox WHERE row_id = ? AND token = ? AND state = 'sending'",
+      `SELECT attempts, attempt, first_attempt_at, last_attempt_at, resent_at, absent_since, next_attempt_at, epoch
+       FROM outbox WHERE row_id = ? AND token = ? AND state = 'sending'`,
     )
     .get(rowId, token);
   if (row === undefined) return false;
   writeOutcome(connection, rowId, row, outcome, now);
-  const isBack = outcome.kind === "retry" || outcome.kind === "stopped";
-  // A refused key says nothing about the row: the attempt is taken back, and with it the start of its 24 hours.
-  const attempts = row.attempts - (outcome.kind === "stopped" && row.attempt !== null ? 1 : 0);
+  const times = outcome.kind === "stopped" ? takenBack(connection, row) : row;
+  const isWaiting = outcome.kind === "retry" || outcome.kind === "absent" || outcome.kind === "wait";
   connection
     .sql(
-      `UPDATE outbox SET state = ?, reason = ?, attempts = ?, first_attempt_at = ?, next_attempt_at = ?, accepted_at = ?,
-         epoch = ?, token = NULL, lease_until = NULL, attempt = NULL WHERE row_id = ?`,
+      `UPDATE outbox SET state = ?, reason = ?, attempts = ?, first_attempt_at = ?, last_attempt_at = ?, resent_at = ?,
+         absent_since = ?, next_attempt_at = ?, accepted_at = ?, epoch = ?, token = NULL, lease_until = NULL, attempt = NULL
+       WHERE row_id = ?`,
     )
     .run(
-      isBack ? "pending" : outcome.kind,
-      outcome.kind === "accepted" ? null : outcome.reason,
-      attempts,
-      outcome.kind === "stopped" && attempts === 0 ? null : row.first_attempt_at,
-      outcome.kind === "retry" ? outcome.nextAttemptAt : row.next_attempt_at,
+      stateAfter(outcome),
+      outcome.reason ?? null,
+      times.attempts,
+      times.first_attempt_at,
+      times.last_attempt_at,
+      times.resent_at,
+      outcome.kind === "absent" ? (times.absent_since ?? now) : times.absent_since,
+      isWaiting ? outcome.nextAttemptAt : row.next_attempt_at,
       outcome.kind === "accepted" ? now : null,
       row.epoch + (outcome.kind === "retry" && outcome.freshKey === true ? 1 : 0),
       rowId,
@@ -198,26 +117,46 @@ export function settleRow(
   return true;
 }
 
-/** Makes held rows pending; answers how many were still held. */
-export function releaseRows(connection: Connection, releases: readonly Release[]): number {
-  const release = connection.sql(
-    `UPDATE outbox SET customer = ?, identifier = ?, state = 'pending', reason = NULL, next_attempt_at = 0
-     WHERE row_id = ? AND state = 'held'`,
-  );
-  let released = 0;
-  for (const { rowId, customer, identifier } of releases)
-    released += release.run(connection.names.code(customer), identifier, rowId).changes;
-  return released;
-}
-
 interface SendingRow {
   readonly attempts: number;
+  /** The number of the attempt that was begun under the present lease. */
   readonly attempt: number | null;
   readonly first_attempt_at: number | null;
+  readonly last_attempt_at: number | null;
+  readonly resent_at: number | null;
+  readonly absent_since: number | null;
   readonly next_attempt_at: number;
   readonly epoch: number;
 }
 
+function stateAfter(outcome: AttemptOutcome): OutboxState {
+  return isPutBack(outcome) ? "pending" : outcome.kind;
+}
+
+type PutBack = Exclude<AttemptOutcome, { readonly kind: "accepted" | "dead" | "conflict" | "held" }>;
+
+/** Whether the row waits for its next turn. */
+function isPutBack(outcome: AttemptOutcome): outcome is PutBack {
+  const { kind } = outcome;
+  return kind !== "accepted" && kind !== "dead" && kind !== "conflict" && kind !== "held";
+}
+
+type Times = Pick<SendingRow, "attempts" | "first_attempt_at" | "last_attempt_at" | "resent_at" | "absent_since">;
+
+/** A refused key says nothing about the row: the attempt is taken back, and with it the start of its 24 hours. */
+function takenBack(connection: Connection, row: SendingRow): Times {
+  if (row.attempt === null) return row;
+  const attempts = row.attempts - 1;
+  const before = connection
+    .sql<Pick<Times, "last_attempt_at" | "resent_at" | "absent_since">>(
+      `SELECT last_attempt_before AS last_attempt_at, resent_before AS resent_at, absent_before AS absent_since
+       FROM outbox_attempts WHERE number = ?`,
+    )
+    .get(row.attempt);
+  return { ...row, ...before, attempts, first_attempt_at: attempts === 0 ? null : row.first_attempt_at };
+}
+
+/** The attempt's line, or a change's where no call was made; none where nothing was found out either. */
 function writeOutcome(
   connection: Connection,
   rowId: number,
@@ -225,47 +164,19 @@ function writeOutcome(
   outcome: AttemptOutcome,
   now: number,
 ): void {
+  const requestId = owns(outcome, "requestId") ? outcome.requestId : null;
+  const reason = outcome.reason ?? null;
   let number: number | bigint | null = row.attempt;
+  if (number === null && requestId === null) {
+    if (outcome.kind === "wait" || outcome.kind === "stopped") return;
+    const line = { to: stateAfter(outcome), reason: reason ?? outcome.kind, author: "reporter" };
+    addChanges(connection, { where: "row_id = ?", parameters: [rowId], ...line }, now);
+    return;
+  }
   number ??= connection
     .sql("INSERT INTO outbox_attempts (row_id, attempt, at) VALUES (?, ?, ?)")
     .run(rowId, row.attempts, now).lastInsertRowid;
   connection
     .sql("UPDATE outbox_attempts SET outcome = ?, settled_at = ?, request_id = ?, reason = ? WHERE number = ?")
-    .run(
-      outcome.kind,
-      now,
-      outcome.kind === "stopped" ? null : outcome.requestId,
-      outcome.kind === "accepted" ? null : outcome.reason,
-      number,
-    );
-}
-
-function outboxRow(connection: Connection, row: Row): OutboxRow {
-  const { names } = connection;
-  const requestIds = connection
-    .sql<string>("SELECT request_id FROM outbox_attempts WHERE row_id = ? AND request_id IS NOT NULL ORDER BY number")
-    .pluck()
-    .all(row.row_id);
-  return {
-    rowId: row.row_id,
-    meter: names.text(row.meter),
-    reportAs: names.text(row.report_as),
-    company: names.text(row.company),
-    customer: row.customer === null ? null : names.text(row.customer),
-    windowStart: row.window_start,
-    windowEnd: row.window_end,
-    sequence: row.sequence,
-    raw: BigInt(row.raw),
-    value: BigInt(row.value),
-    timestamp: row.timestamp,
-    identifier: row.identifier,
-    state: row.state,
-    reason: row.reason,
-    createdAt: row.created_at,
-    firstAttemptAt: row.first_attempt_at,
-    attempts: row.attempts,
-    nextAttemptAt: row.next_attempt_at,
-    acceptedAt: row.accepted_at,
-    requestIds,
-  };
+    .run(outcome.kind, now, requestId, reason, number);
 }

@@ -1,5 +1,7 @@
 import { MeterbookError } from "../core/errors.ts";
+import { CORRECTION_LAYOUT } from "./correction-layout.ts";
 import type { SqliteDatabase } from "./driver.ts";
+import { REPORTER_LAYOUT } from "./reporter-layout.ts";
 
 /** Marks the file as meterbook's ("mtrb"), so that nobody's other database is touched. */
 const APPLICATION_ID = 0x6d747262;
@@ -167,6 +169,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT;
   INSERT INTO notes VALUES ('store.id', lower(hex(randomblob(16))));
   `,
+  [REPORTER_LAYOUT, CORRECTION_LAYOUT].join("\n"),
 ];
 
 /** The layout that this release reads and writes; kept in the file as user_version. */
@@ -175,13 +178,27 @@ const SCHEMA_VERSION = MIGRATIONS.length;
 /** Brings the layout up to date in one transaction. METER_STORE_VERSION when a newer release made it. */
 export function migrate(db: SqliteDatabase, path: string): void {
   if (versionOf(db, path) === SCHEMA_VERSION) return;
+  // A table that others refer to can be made anew only without foreign keys, and these only be switched outside a transaction.
+  db.pragma("foreign_keys = OFF");
   db.transaction(() => {
     // Another process may have migrated while this one waited for the lock.
     const found = versionOf(db, path);
     if (found === 0) db.pragma(`application_id = ${APPLICATION_ID}`);
     for (const migration of MIGRATIONS.slice(found)) db.exec(migration);
+    assertReferences(db, path);
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
   }).immediate();
+}
+
+/** METER_STORE_UNREADABLE when a row refers to one that is not there; the migration is then undone. */
+function assertReferences(db: SqliteDatabase, path: string): void {
+  const broken = db.prepare<[], { table: string; parent: string }>("PRAGMA foreign_key_check").get();
+  if (broken === undefined) return;
+  throw new MeterbookError(
+    "METER_STORE_UNREADABLE",
+    `A row of ${broken.table} in ${path} refers to a row of ${broken.parent} that is not there.`,
+    { remedy: "Restore the file from a backup; nothing was changed in it." },
+  );
 }
 
 /** METER_STORE_VERSION unless the file has exactly this release's layout: a reader cannot migrate. */

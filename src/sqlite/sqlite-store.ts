@@ -1,18 +1,25 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 import { isMeterbookError, MeterbookError, type ErrorCode } from "../core/errors.ts";
+import { ownMembers, owns } from "../core/own-member.ts";
 import type { Store, StoreView } from "../engine/ports.ts";
+import { addRow } from "./added-rows.ts";
+import * as books from "./biller-books.ts";
 import { readBucketMeters, readBuckets, replaceUsage, usageRevision } from "./bucket-rows.ts";
 import { Connection } from "./connection.ts";
+import { correctEvent, replayMeter } from "./correction-rows.ts";
 import { getMeta, putMeta, readCounts } from "./counters.ts";
 import { networkFileSystem } from "./database-file.ts";
 import { loadDriver } from "./driver.ts";
 import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
 import * as facts from "./facts.ts";
-import { heldLanes, holdRows } from "./held-rows.ts";
+import { heldLanes, holdRows, releaseRows } from "./held-rows.ts";
 import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
 import * as versions from "./meter-version-rows.ts";
+import { readLaneTotals, readOutbox, readOutboxTotals, reportedLanes } from "./outbox-query.ts";
 import * as outbox from "./outbox-rows.ts";
+import { changeRow, settleRows } from "./row-changes.ts";
+import { readHistory } from "./row-history.ts";
 import { dirtyWindows, dueTotals, enqueueRows, skippedTotals } from "./windows.ts";
 
 export interface SqliteStoreOptions {
@@ -22,7 +29,7 @@ export interface SqliteStoreOptions {
   readonly bucketMs: number;
   /** Only reads; the file must exist and have this release's layout. */
   readonly readOnly?: boolean;
-  /** Told once when the database is on a network disk (METER_DB_ON_NETWORK_DISK). */
+  /** Told once when the database may be on a network disk (METER_DB_ON_NETWORK_DISK); on one that surely is, opening is refused. */
   readonly onNotice?: (notice: { readonly code: ErrorCode; readonly text: string }) => void;
 }
 
@@ -72,15 +79,35 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
         return amendEvent(c, amendment, counts, holds, seen);
       }),
     replaceBuckets: (buckets, revision) => write(() => replaceUsage(c, buckets, revision)),
-    purge: (seqs, archive, seen) => write(() => purgeEvents(c, seqs, archive, seen)),
+    correct: (correction, now, meters) =>
+      write(() => {
+        versions.assertMeters(c, meters);
+        if (correction.replacement !== null) versions.noteNewestEvent(c, [correction.replacement], now);
+        return correctEvent(c, bucketMs, correction, now);
+      }),
+    replay: (replay) => write(() => replayMeter(c, replay)),
+    purge: (seqs, archive, seen, meters) =>
+      write(() => {
+        versions.assertMeters(c, meters);
+        return purgeEvents(c, seqs, archive, seen);
+      }),
     addMeterVersions: (added, revision) => write(() => versions.addMeterVersions(c, added, revision)),
     enqueue: (rows, at) => write(() => enqueueRows(c, rows, at)),
     claim: (query) => write(() => outbox.claimRows(c, query)),
-    beginAttempt: (rowId, token, now) => write(() => outbox.beginAttempt(c, rowId, token, now)),
-    settle: (rowId, token, outcome, now) => write(() => outbox.settleRow(c, rowId, token, outcome, now)),
-    release: (releases) => write(() => outbox.releaseRows(c, releases)),
+    beginAttempt: (rowId, token, now, resend) =>
+      write(() => outbox.beginAttempt(c, rowId, token, now, resend === true)),
+    settle: (rowId, token, outcome, now) => write(() => outbox.settleRow(c, rowId, token, ownMembers(outcome), now)),
+    release: (releases, now) => write(() => releaseRows(c, releases, now)),
     heldLanes: () => read(() => heldLanes(c)),
-    hold: (selection, reason) => write(() => holdRows(c, selection, reason)),
+    hold: (selection, reason, now) => write(() => holdRows(c, selection, reason, now)),
+    settleRows: (rowIds, now) => write(() => settleRows(c, rowIds, now)),
+    changeRow: (change, now) => write(() => changeRow(c, ownMembers(change), now)),
+    addRow: (row, author, cause, now) => write(() => addRow(c, row, author, cause, now)),
+    reportedLanes: (range) => read(() => reportedLanes(c, range)),
+    putDrifts: (lane, from, to, drifts) => write(() => books.putDrifts(c, lane, from, to, drifts)),
+    putReconciliation: (reconciliation) => write(() => books.putReconciliation(c, reconciliation)),
+    putPeriods: (periods) => write(() => books.putPeriods(c, periods)),
+    takeOnce: (name, now) => write(() => books.takeOnce(c, name, now)),
     putCustomerMappings: (mappings) => write(() => facts.putCustomers(c, mappings)),
     putNote: (name, value) => write(() => facts.writeNote(c, name, value)),
     lease: (name, holder, now, leaseMs) => write(() => facts.takeLease(c, name, holder, now, leaseMs)),
@@ -98,19 +125,28 @@ function storeView(c: Connection, bucketMs: number): StoreView {
   return {
     bucketMs,
     findEvents: (id) => read(() => findEvents(c, id)),
-    events: (query) => read(() => readEvents(c, query)),
-    eventsInSpan: (query) => read(() => readSpan(c, query)),
-    held: (query) => read(() => readHeld(c, query)),
-    buckets: (query) => read(() => readBuckets(c, "buckets", query, bucketMs)),
+    events: (query) => read(() => readEvents(c, ownMembers(query))),
+    eventsInSpan: (query) => read(() => readSpan(c, ownMembers(query))),
+    held: (query) => read(() => readHeld(c, ownMembers(query))),
+    buckets: (query) => read(() => readBuckets(c, "buckets", ownMembers(query), bucketMs)),
     usageRevision: () => read(() => usageRevision(c)),
-    archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", query, bucketMs)),
+    archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", ownMembers(query), bucketMs)),
     bucketMeters: () => read(() => readBucketMeters(c)),
+    purgedUntil: () => read(() => getMeta(c, "purged_until")),
     meterVersions: () => read(() => versions.readMeterVersions(c)),
-    dirtyWindows: ({ windowMs, before, limit }) => read(() => dirtyWindows(c, windowMs, before, limit)),
-    outbox: (query) => read(() => outbox.readOutbox(c, query)),
+    dirtyWindows: (query) =>
+      read(() => {
+        const { windowMs, before, limit, company } = ownMembers(query);
+        return dirtyWindows(c, windowMs, before, limit, company);
+      }),
+    outbox: (query) => read(() => readOutbox(c, query)),
     skippedTotals: () => read(() => skippedTotals(c)),
-    outboxTotals: () => read(() => outbox.readOutboxTotals(c)),
-    laneTotals: () => read(() => outbox.readLaneTotals(c)),
+    outboxTotals: () => read(() => readOutboxTotals(c)),
+    laneTotals: () => read(() => readLaneTotals(c)),
+    rowHistory: (rowId) => read(() => readHistory(c, rowId)),
+    drifts: () => read(() => books.readDrifts(c)),
+    reconciliations: () => read(() => books.readReconciliations(c)),
+    periods: (lane) => read(() => books.readPeriods(c, lane)),
     customerMappings: (companies) => read(() => facts.readCustomers(c, companies)),
     counts: () => read(() => readCounts(c)),
     holdTotals: () => read(() => readHoldTotals(c)),
@@ -135,7 +171,7 @@ async function open(connection: Connection): Promise<void> {
 function isLocked(error: unknown): boolean {
   if (!isMeterbookError(error)) return false;
   const { cause } = error;
-  return typeof cause === "object" && cause !== null && "code" in cause && /BUSY|LOCKED/.test(String(cause.code));
+  return typeof cause === "object" && cause !== null && owns(cause, "code") && /BUSY|LOCKED/.test(String(cause.code));
 }
 
 /** The width of this file's buckets: its own when it has usage, else the one that is wished for. */

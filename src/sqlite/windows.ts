@@ -1,36 +1,44 @@
 import { resultOf, type AggregateKind } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import { mergeBuckets } from "../core/usage.ts";
-import { sameBasis } from "../engine/ports.ts";
-import type { DirtyWindow, NewOutboxRow, OutboxState } from "../engine/ports.ts";
+import { sameBasis, type DirtyWindow, type NewOutboxRow } from "../engine/ports.ts";
 import { readBuckets } from "./bucket-rows.ts";
 import type { Connection } from "./connection.ts";
+import { COVERS_USAGE } from "./outbox-query.ts";
 
 type WindowRow = readonly [meter: number, company: number, windowStart: number];
 
 /** Windows of this width with marks, that end at or before `before`; oldest first. */
-export function dirtyWindows(connection: Connection, windowMs: number, before: number, limit: number): DirtyWindow[] {
+export function dirtyWindows(
+  connection: Connection,
+  windowMs: number,
+  before: number,
+  limit: number,
+  only?: string,
+): DirtyWindow[] {
+  const company = only === undefined ? {} : { only: connection.names.find(only) ?? -1 };
   // SQLite's % keeps the sign of an instant before 1970, hence twice.
   const start = "start - ((start % CAST(:width AS INTEGER)) + CAST(:width AS INTEGER)) % CAST(:width AS INTEGER)";
   const rows = connection
     .sql<WindowRow>(
       `SELECT DISTINCT meter, company, ${start} AS window_start FROM dirty
-       WHERE start < :before AND window_start + :width <= :before ORDER BY window_start, meter, company LIMIT :limit`,
+       WHERE start < :before AND window_start + :width <= :before ${only === undefined ? "" : "AND company = :only"}
+       ORDER BY window_start, meter, company LIMIT :limit`,
     )
     .raw()
-    .all({ width: windowMs, before, limit });
-  return rows.map(([meter, company, windowStart]) =>
+    .all({ width: windowMs, before, limit, ...company });
+  return rows.map(([meter, payer, windowStart]) =>
     windowNow(
       connection,
       connection.names.text(meter),
-      connection.names.text(company),
+      connection.names.text(payer),
       windowStart,
       windowStart + windowMs,
     ),
   );
 }
 
-/** Inserts rows whose window is still as it was seen, and clears its marks. Runs inside a write transaction. */
+/** Inserts rows whose window is still as it was seen, and clears its marks when they cover it. Runs inside a write transaction. */
 export function enqueueRows(
   connection: Connection,
   rows: readonly { readonly basis: DirtyWindow; readonly row: NewOutboxRow | null }[],
@@ -41,8 +49,10 @@ export function enqueueRows(
     const { meter, company, windowStart, windowEnd } = basis;
     if (!sameBasis(basis, windowNow(connection, meter, company, windowStart, windowEnd))) continue;
     if (row === null) addSkipped(connection, basis);
-    else if (insertRow(connection, row, at)) inserted += 1;
+    else if (insertRow(connection, row, at) !== null) inserted += 1;
     else continue;
+    // A part of a window: the other parts are still to come.
+    if (row !== null && basis.enqueuedRaw + row.raw !== basis.total) continue;
     connection
       .sql("DELETE FROM dirty WHERE start >= ? AND start < ? AND meter = ? AND company = ?")
       .run(windowStart, windowEnd, connection.names.code(meter), connection.names.code(company));
@@ -81,7 +91,8 @@ function addSkipped(connection: Connection, { meter, company, windowStart, total
     .run(...key, (BigInt(known ?? 0) + total - enqueuedRaw).toString());
 }
 
-function windowNow(
+/** What is known of a window as it is now. */
+export function windowNow(
   connection: Connection,
   meter: string,
   company: string,
@@ -91,7 +102,7 @@ function windowNow(
   const key = [connection.names.find(meter) ?? -1, connection.names.find(company) ?? -1];
   const [inside] = connection
     .sql<[string | null, number | null]>(
-      `SELECT sum_scaled(raw), max(sequence) FROM outbox
+      `SELECT sum_scaled(raw) FILTER (WHERE ${COVERS_USAGE}), max(sequence) FROM outbox
        WHERE meter = ? AND company = ? AND window_start >= ? AND window_start < ?`,
     )
     .raw()
@@ -149,18 +160,21 @@ function usageTotal(
   return whole === undefined ? fromInteger(0) : (resultOf(whole.aggregate, whole.state) ?? fromInteger(0));
 }
 
-function insertRow(connection: Connection, row: NewOutboxRow, at: number): boolean {
+/** The new row's number; null when its window has a row of this sequence. */
+export function insertRow(connection: Connection, row: NewOutboxRow, at: number): number | null {
   const { names } = connection;
-  const state: OutboxState = row.state;
   const meter = names.code(row.meter);
   const company = names.code(row.company);
-  const { changes } = connection
+  const { changes, lastInsertRowid } = connection
     .sql(
-      `INSERT INTO outbox (meter, report_as, company, customer, window_start, window_end, sequence, raw, value,
-         timestamp, identifier, state, reason, created_at, attempts, next_attempt_at, accepted_at, epoch)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0) ON CONFLICT DO NOTHING`,
+      `INSERT INTO outbox (kind, cancels, meter, report_as, company, customer, window_start, window_end, sequence, raw, value,
+         mode, reported, late, timestamp, identifier, state, reason, created_at, attempts, next_attempt_at, accepted_at, epoch)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0)
+       ON CONFLICT (meter, company, window_start, sequence) DO NOTHING`,
     )
     .run(
+      row.kind,
+      row.cancels,
       meter,
       names.code(row.reportAs),
       company,
@@ -170,16 +184,19 @@ function insertRow(connection: Connection, row: NewOutboxRow, at: number): boole
       row.sequence,
       row.raw.toString(),
       row.value.toString(),
+      row.mode,
+      row.reported.toString(),
+      row.late,
       row.timestamp,
       row.identifier,
-      state,
+      row.state,
       row.reason,
       at,
-      state === "accepted" ? at : null,
+      row.state === "accepted" ? at : null,
     );
-  if (changes === 0) return false;
-  addRunning(connection, meter, company, row);
-  return true;
+  if (changes === 0) return null;
+  if (row.kind !== "adjust") addRunning(connection, meter, company, row);
+  return Number(lastInsertRowid);
 }
 
 function addRunning(connection: Connection, meter: number, company: number, { raw, value }: NewOutboxRow): void {

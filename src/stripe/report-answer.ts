@@ -35,7 +35,26 @@ export function failureOf(error: unknown): StripeFailure {
 
 /** What becomes of a meter event that was not answered with a 200 (docs.stripe.com/error-low-level, api/billing/meter-event). */
 export function answerOfFailure(failure: StripeFailure, identifier: string): ReportAnswer {
-  const { status, headers, message, requestId } = failure;
+  const unsettled = stoppedOrUnknown(failure);
+  if (unsettled !== null) return unsettled;
+  const { status, message, requestId } = failure;
+  if (status === 400 && namesTaken(message, identifier)) return { kind: "accepted", requestId };
+  return { kind: "dead", reason: `${refusedBecause(failure)}: ${message}`, requestId };
+}
+
+/** What becomes of a cancelling that was not answered with a 200. What is cancelled already is as it should be. */
+export function answerOfCancel(failure: StripeFailure, identifier: string): ReportAnswer {
+  const unsettled = stoppedOrUnknown(failure);
+  if (unsettled !== null) return unsettled;
+  const { message, requestId } = failure;
+  const namesOther = /\bidentifier\b/i.test(message) && !message.includes(identifier);
+  if (/already (been )?cancell?ed/i.test(message) && !namesOther) return { kind: "accepted", requestId };
+  return { kind: "dead", reason: `${uncancelledBecause(failure)}: ${message}`, requestId };
+}
+
+/** Null when Stripe refused for good: what that means is the call's own matter. */
+function stoppedOrUnknown(failure: StripeFailure): ReportAnswer | null {
+  const { status, headers, message } = failure;
   if (status === null) return unknown(failure, `no readable answer: ${message}`);
   if (status === 401 || status === 403) return { kind: "stop", reason: refusalOf(failure) };
   if (headers["stripe-should-retry"] === "true")
@@ -43,10 +62,11 @@ export function answerOfFailure(failure: StripeFailure, identifier: string): Rep
   if (status >= 500) return { ...unknown(failure, `Stripe failed (${status}): ${message}`), freshKey: true };
   if (status === 429) return unknown(failure, `too many calls (429): ${message}`);
   if (status === 409 || status === 408) return unknown(failure, `Stripe was busy (${status}): ${message}`);
+  // The API answers no redirect of its own: something stands between, and what Stripe knows of the call is not known.
+  if (status < 400) return unknown(failure, `an answer that is not Stripe's (${status}): ${message}`);
   // Other parameters under our key: the key is only convenience, the identifier keeps the event single.
   if (failure.type === "idempotency_error") return { ...unknown(failure, message), freshKey: true };
-  if (status === 400 && namesTaken(message, identifier)) return { kind: "accepted", requestId };
-  return { kind: "dead", reason: `${refusedBecause(failure)}: ${message}`, requestId };
+  return null;
 }
 
 /** Why a call with this answer can never succeed with this key: names the missing right where Stripe does. */
@@ -70,6 +90,14 @@ const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/timestamp/i, "timestamp_refused"],
   [/\bvalue\b|digits|numeric/i, "value_refused"],
 ];
+
+function uncancelledBecause({ status, message }: StripeFailure): string {
+  if (status !== 400 && status !== 404) return `refused_${status}`;
+  if (/24 hours|too (late|old)|no longer/i.test(message)) return "too_late_to_cancel";
+  return /no (such )?meter event|no event|not found|identifier/i.test(message)
+    ? "unknown_identifier"
+    : `refused_${status}`;
+}
 
 function refusedBecause({ status, message }: StripeFailure): string {
   if (status !== 400) return `refused_${status}`;

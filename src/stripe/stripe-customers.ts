@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 
 import type { Stripe } from "stripe";
 
+import { owns } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { Clock, CustomerAnswer } from "../engine/ports.ts";
 import { failureOf } from "./report-answer.ts";
@@ -121,17 +122,26 @@ async function retrieved(stripe: Stripe, id: string): Promise<CustomerAnswer> {
   if (!/^cus_\w+$/.test(id)) return { kind: "missing" };
   try {
     const customer = await stripe.customers.retrieve(id);
-    return "deleted" in customer ? { kind: "deleted", customer: id } : { kind: "mapped", customer: id };
+    return owns(customer, "deleted") ? { kind: "deleted", customer: id } : { kind: "mapped", customer: id };
   } catch (error) {
     if (failureOf(error).status === 404) return { kind: "missing" };
     throw error;
   }
 }
 
-function companyOf(customer: Stripe.Customer, at: CompanyIdAt): string | null {
+/** The company that a customer names; null = none. */
+export function companyOf(
+  customer: { readonly id: string; readonly metadata: object },
+  at: CompanyIdAt,
+): string | null {
   if (at.kind === "customerId") return customer.id;
-  const company = customer.metadata[at.key];
-  return company === undefined || company === "" ? null : company;
+  return companyIn(customer.metadata, at.key);
+}
+
+/** The company under a key of metadata, which may hold null or be absent. */
+export function companyIn(metadata: object | null, key: string): string | null {
+  const company = metadata !== null && owns(metadata, key) ? metadata[key] : null;
+  return typeof company === "string" && company !== "" ? company : null;
 }
 
 function answerOf(customers: readonly string[]): CustomerAnswer {

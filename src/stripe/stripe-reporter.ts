@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
 
-import { isMeterbookError, type ErrorCode } from "../core/errors.ts";
-import { wireValue, type UsageRecord } from "../core/usage-record.ts";
-import type { Clock, CustomerAnswer, ReportAnswer, UsageReporter } from "../engine/ports.ts";
-import { answerOfFailure, failureOf } from "./report-answer.ts";
+import type { Stripe } from "stripe";
+
+import type { ErrorCode } from "../core/errors.ts";
+import type { Clock, CustomerAnswer, UsageReporter } from "../engine/ports.ts";
+import { failureOf } from "./report-answer.ts";
 import { connectStripe, type StripeConnection } from "./stripe-connection.ts";
 import { stripeCustomers, type CompanyIdAt } from "./stripe-customers.ts";
-import { stripeMeters, type FitMeter, type StripeMeters } from "./stripe-meters.ts";
+import { cancelMeterEvent, measuredClockFault, sendMeterEvent } from "./stripe-meter-events.ts";
+import { stripeMeters } from "./stripe-meters.ts";
+import { stripePeriods } from "./stripe-periods.ts";
+import { countedByStripe } from "./stripe-summaries.ts";
 
 export interface StripeReporterOptions {
   readonly apiKey: string;
@@ -15,6 +19,10 @@ export interface StripeReporterOptions {
   readonly apiBase: string | null;
   readonly companyIdAt: CompanyIdAt;
   readonly clock: Clock;
+  /** The client's way to the network; its own unless told. */
+  readonly transport?: Stripe.HttpClient;
+  /** How long a call may take in all, milliseconds; limits.reporterTimeoutMs unless told. */
+  readonly timeoutMs?: number;
   readonly onNotice?: (notice: { readonly code: ErrorCode; readonly text: string }) => void;
 }
 
@@ -35,6 +43,7 @@ export function stripeReporter(options: StripeReporterOptions): StripeReporter {
   });
   const customers = stripeCustomers(connection, options.companyIdAt, clock);
   const meters = stripeMeters(connection, clock);
+  const periods = stripePeriods({ connection, meters, clock, onNotice: options.onNotice });
   let account: string | null = null;
   return {
     account: async () => {
@@ -45,7 +54,11 @@ export function stripeReporter(options: StripeReporterOptions): StripeReporter {
     findCustomer: (company) => customers.find(company),
     createCustomer: (company) => customers.create(company),
     meter: (reportAs) => meters.answer(reportAs),
-    report: (record, idempotencyKey) => report(connection, meters, record, idempotencyKey),
+    report: (record, idempotencyKey) => sendMeterEvent(connection, meters, record, idempotencyKey),
+    cancel: (record, idempotencyKey) => cancelMeterEvent(connection, record, idempotencyKey),
+    counted: (query) => countedByStripe(connection, meters, query),
+    clockFault: () => measuredClockFault(connection),
+    periods: () => periods.read(),
   };
 }
 
@@ -64,74 +77,3 @@ async function accountId({ stripe, read }: StripeConnection, apiKey: string): Pr
 }
 
 const ACCOUNT_PART_LENGTH = 16;
-
-async function report(
-  connection: StripeConnection,
-  meters: StripeMeters,
-  record: UsageRecord,
-  idempotencyKey: string,
-): Promise<ReportAnswer> {
-  const obstacle = await obstacleTo(connection);
-  if (obstacle !== null) return obstacle;
-  const meter = await meterFor(meters, record);
-  if ("kind" in meter) return meter;
-  try {
-    const answer = await connection.stripe.billing.meterEvents.create(
-      {
-        event_name: record.reportAs,
-        identifier: record.identifier,
-        payload: {
-          meterbook_company: record.company,
-          [meter.customerKey]: record.customer,
-          [meter.valueKey]: wireValue(record.value),
-        },
-        timestamp: Math.floor(record.timestamp / 1_000),
-      },
-      { idempotencyKey },
-    );
-    const { requestId, statusCode } = answer.lastResponse;
-    if (statusCode < 300 && answer.identifier === record.identifier)
-      return { kind: "accepted", requestId: requestId ?? null };
-    return unknown(`Stripe's answer (${statusCode}) is not about this event`, requestId ?? null);
-  } catch (error) {
-    const answer = answerOfFailure(failureOf(error), record.identifier);
-    // A meter was taken away at Stripe: what waits for it is then held instead of refused as well.
-    if (answer.kind === "dead" && answer.reason.startsWith("no_meter")) meters.forget();
-    return answer;
-  }
-}
-
-/** Clocks that differ stop everything; each try asks for Stripe's time again, so that a clock set right is noticed. */
-async function obstacleTo({ stripe, skew, read }: StripeConnection): Promise<ReportAnswer | null> {
-  if (skew.complaint() === null) return null;
-  try {
-    await read(() => stripe.billing.meters.list({ limit: 1 }));
-  } catch (error) {
-    return answerOfReading(error);
-  }
-  const complaint = skew.complaint();
-  return complaint === null ? null : { kind: "stop", reason: complaint };
-}
-
-async function meterFor(meters: StripeMeters, record: UsageRecord): Promise<FitMeter | ReportAnswer> {
-  try {
-    const meter = await meters.fit(record.reportAs);
-    // Raw differences into such a meter would be lost for ever behind a 200.
-    if (typeof meter === "string") return { kind: "dead", reason: `meter_unfit: ${meter}`, requestId: null };
-    return meter ?? DEFAULT_KEYS;
-  } catch (error) {
-    return answerOfReading(error);
-  }
-}
-
-/** For a meter that is gone: Stripe itself shall say so. */
-const DEFAULT_KEYS: FitMeter = { customerKey: "stripe_customer_id", valueKey: "value" };
-
-function answerOfReading(error: unknown): ReportAnswer {
-  if (isMeterbookError(error) && error.code === "METER_STRIPE_REFUSED") return { kind: "stop", reason: error.message };
-  return unknown(error instanceof Error ? error.message : String(error), null);
-}
-
-function unknown(reason: string, requestId: string | null): ReportAnswer {
-  return { kind: "unknown", reason, requestId, freshKey: false, retryAfterMs: null, rateLimited: false };
-}

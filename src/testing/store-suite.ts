@@ -1,4 +1,9 @@
 import type { Store } from "../engine/ports.ts";
+import { attemptCases } from "./store-suite/attempt-cases.ts";
+import { bookCases } from "./store-suite/book-cases.ts";
+import { additionCases, changeCases } from "./store-suite/change-cases.ts";
+import { closingCases } from "./store-suite/closing-cases.ts";
+import { correctionCases } from "./store-suite/correction-cases.ts";
 import { eventCases } from "./store-suite/event-cases.ts";
 import { factCases } from "./store-suite/fact-cases.ts";
 import { heldCases } from "./store-suite/held-cases.ts";
@@ -26,14 +31,27 @@ export interface SuiteHarness {
 
 export { SUITE_BUCKET_MS as STORE_SUITE_BUCKET_MS } from "./store-suite/store-case.ts";
 
+const CASES: readonly StoreCase[] = [
+  ...eventCases,
+  ...usageCases,
+  ...correctionCases,
+  ...outboxCases,
+  ...closingCases,
+  ...attemptCases,
+  ...heldCases,
+  ...changeCases,
+  ...additionCases,
+  ...bookCases,
+  ...factCases,
+];
+
 /**
  * What every Store must do, as tests: `storeSuite("my store", makeMyStore, { describe, it, expect })`.
  * Each case gets a store of its own from `makeStore`.
  */
 export function storeSuite(name: string, makeStore: () => Promise<MadeStore>, harness: SuiteHarness): void {
-  const cases: readonly StoreCase[] = [...eventCases, ...usageCases, ...outboxCases, ...heldCases, ...factCases];
   harness.describe(name, () => {
-    for (const { title, run } of cases) {
+    for (const { title, run } of CASES) {
       harness.it(title, async () => {
         const made = await makeStore();
         try {

@@ -64,7 +64,11 @@ describe("mistakes on the command line", () => {
     [["usage", "--config", "elsewhere.yaml"], 3, /elsewhere\.yaml[\s\S]*METER_CONFIG_NOT_FOUND/],
     [["usage", "--db", "meter.db", "--config", "missing.yaml"], 3, /METER_CONFIG_NOT_FOUND/],
     [["report"], 1, /METER_STRIPE_KEY_MISSING/],
-    [["held", "assign", "x"], 1, /--company/],
+    [["held", "assign", "x"], 1, /--company[\s\S]*run with --help/],
+    [["replay", "chat_tokens", "--dry-run"], 1, /--from[\s\S]*run with --help/],
+    [["outbox", "frobnicate"], 1, /too many arguments[\s\S]*run with --help/],
+    [["outbox", "--meter", "chat_token"], 1, /no meter "chat_token"[\s\S]*METER_UNKNOWN_METER/],
+    [["stripe-local", "--db", "meter.db"], 1, /unknown option '--db'/],
   ])("%j ends with %i and says why", async (args, code, text) => {
     const result = await cli(await startedWorkspace(), args);
     expect(result.stderr).toMatch(text);
@@ -111,12 +115,13 @@ describe("mistakes on the command line", () => {
 
   it("names each command with an example in its help", async () => {
     const help = await cli(workspace(null), ["--help"]);
-    const commands = [...help.stdout.matchAll(/^ {2}([a-z]+) /gm)]
+    const commands = [...help.stdout.matchAll(/^ {2}([a-z-]+) /gm)]
       .map((match) => match[1])
       .filter((name) => name !== "help");
     expect(commands).toEqual([
       "init",
       "demo",
+      "stripe-local",
       "dev",
       "check",
       "preview",
@@ -126,6 +131,11 @@ describe("mistakes on the command line", () => {
       "held",
       "status",
       "report",
+      "reconcile",
+      "outbox",
+      "correct",
+      "replay",
+      "compare",
       "verify",
       "rebuild",
       "doctor",

@@ -235,6 +235,20 @@ export const MISTAKES_IN_MEANING: readonly Mistake[] = [
     "meterbook.yaml:22:13  meters.chat_tokens.report: a max cannot be reported: only count and sum of several windows add up",
   ),
   edited(
+    "a policy for late usage that there is not",
+    "    unit: token",
+    "    late: writeoff",
+    "writeoff",
+    'meterbook.yaml:18:11  meters.chat_tokens.late: expected one of "carry"|"hold"|"write_off"  Did you mean "write_off"?',
+  ),
+  edited(
+    "an event time window that Stripe does not have",
+    "    unit: token",
+    "    eventTimeWindow: week",
+    "week",
+    'meterbook.yaml:18:22  meters.chat_tokens.eventTimeWindow: expected one of "none"|"hour"|"day", received "week"',
+  ),
+  edited(
     "an empty section",
     "    groupBy: { model: request.body.model }",
     "    groupBy:",

@@ -73,10 +73,12 @@ describe("the example", () => {
         billing: {
           stripe: {
             apiKey: "sk_test_x",
+            webhookSecret: null,
             mode: "test",
             apiBase: null,
             companyIdAt: { kind: "metadata", key: "company_id" },
             unmatchedCustomer: "hold",
+            shadow: false,
             report: {
               windowMs: 3_600_000,
               everyMs: 60_000,
@@ -284,6 +286,7 @@ describe("Stripe", () => {
     ["report: { every: 0s }", "expected more than 0"],
     ["report: { fractionDigits: 13 }", "expected a whole number from 0 to 12, received 13"],
     ["report: { fractionDigits: 1.5 }", "expected a whole number from 0 to 12, received 1.5"],
+    ["shadow: sometimes", "shadow: expected true or false"],
     ["report: { window: day }", 'expected one of "hour"|"minute", received "day"'],
   ])("refuses %s", (lines, message) => {
     const reading = read(stripe(lines), { env: { PUBLISHABLE: "pk_test_1" } });
@@ -295,6 +298,22 @@ describe("Stripe", () => {
     const reading = read(stripe("apiKey: ${STRIPE_API_KEY}\nmode: live\nmap: { company_id: customer.id }"));
     expect(accepted(reading).billing.stripe?.companyIdAt).toEqual({ kind: "customerId" });
     expect(printed(reading)).toContain("this is a test key: no customer is billed");
+  });
+
+  it("says of a meter what its owner wants, and nothing where nothing is said", () => {
+    const [said] = accepted(read(meter("aggregate: count\nlate: write_off\neventTimeWindow: hour"))).meters;
+    expect(said).toMatchObject({ late: "write_off", eventTimeWindow: "hour" });
+    const [unsaid] = accepted(read(meter("aggregate: count"))).meters;
+    expect(Object.keys(unsaid ?? {})).toContain("key");
+    for (const name of ["late", "eventTimeWindow"]) expect(Object.keys(unsaid ?? {})).not.toContain(name);
+    expect(printed(read(meter("aggregate: count\nreport: false\nlate: carry")))).toContain(
+      "this meter is not reported, so this has no effect",
+    );
+  });
+
+  it("is in shadow only when that is said", () => {
+    const reading = read(stripe("apiKey: ${STRIPE_API_KEY}\nshadow: true"));
+    expect(accepted(reading).billing.stripe?.shadow).toBe(true);
   });
 
   it("refuses two meters under one of its names", () => {

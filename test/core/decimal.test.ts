@@ -286,7 +286,7 @@ describe("arithmetic", () => {
   test("a division by zero and an unsafe whole number are refused", () => {
     expect(() => divide(1n, 0n, "floor")).toThrow(RangeError);
     expect(() => fromInteger(2 ** 53)).toThrow(RangeError);
-    expect(() => fromInteger(0.5)).toThrow(RangeError);
+    expect(() => fromInteger(0.5)).toThrow(new RangeError("expected a safe integer, received 0.5"));
     expect(formatDecimal(fromInteger(-7))).toBe("-7");
     expect(formatDecimal(fromInteger(2n ** 64n))).toBe("18446744073709551616");
   });

@@ -1,7 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatDecimal, fromInteger, parseDecimal, type Decimal } from "../../src/core/decimal.ts";
-import { identifierText, ownMinute, runningReport, tooManyDigits, wireValue } from "../../src/core/usage-record.ts";
+import {
+  hasOwnMinute,
+  identifierText,
+  minuteOf,
+  ownMinute,
+  runningReport,
+  tooManyDigits,
+  windowParts,
+  wireValue,
+} from "../../src/core/usage-record.ts";
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -25,6 +34,13 @@ function reports(usage: readonly Decimal[], fractionDigits: number): Decimal[] {
 }
 
 describe("runningReport", () => {
+  test.each([
+    ["1234567890123456.7", "1234567890123456"],
+    ["-1234567890123456.2", "-1234567890123457"],
+  ])("a whole part that is too long for the biller is rounded down as any other: %s", (usage, value) => {
+    expect(reports([decimal(usage)], 0)).toEqual([decimal(value)]);
+  });
+
   test("whatever the windows, the sum sent is the exact sum rounded down once", () => {
     const amounts = fc.array(fc.bigInt(-(10n ** 20n), 10n ** 20n), { maxLength: 30 });
     fc.assert(
@@ -88,7 +104,8 @@ describe("ownMinute", () => {
         expect(own >= start && own < end).toBe(true);
         const next = ownMinute(start, end, sequence + 1);
         expect(next === own || next === own + MINUTE_MS).toBe(true);
-        expect(next === own).toBe(own + MINUTE_MS >= end);
+        expect(next === own).toBe(own + 2 * MINUTE_MS > end);
+        expect(hasOwnMinute(start, end, sequence + 1)).toBe(next !== own);
       }),
     );
   });
@@ -100,9 +117,74 @@ describe("ownMinute", () => {
     [HOUR_MS, 60, 59 * MINUTE_MS],
     [MINUTE_MS, 5, 0],
     [30_000, 1, 0],
-    [90_000, 1, MINUTE_MS],
+    // Half a minute belongs to what comes after, too.
+    [90_000, 1, 0],
+    [2 * MINUTE_MS, 1, MINUTE_MS],
   ])("in a window of %i ms, number %i is stamped %i ms after its start", (length, sequence, offset) => {
     expect(ownMinute(1_780_002_000_000, 1_780_002_000_000 + length, sequence)).toBe(1_780_002_000_000 + offset);
+  });
+});
+
+describe("windowParts", () => {
+  const cutWindow = fc.record({
+    from: fc.integer({ min: 0, max: 5e5 }).map((hour) => hour * HOUR_MS),
+    cuts: fc.array(fc.integer({ min: -2 * HOUR_MS, max: 3 * HOUR_MS }), { maxLength: 6 }),
+  });
+
+  test("are the window, in order, and no part goes over a cut", () => {
+    fc.assert(
+      fc.property(cutWindow, ({ from, cuts }) => {
+        const to = from + HOUR_MS;
+        const instants = cuts.map((cut) => from + cut);
+        const parts = windowParts({ from, to }, instants);
+        expect([parts[0]?.from, parts.at(-1)?.to]).toEqual([from, to]);
+        for (const [at, part] of parts.entries()) {
+          expect(part.from < part.to).toBe(true);
+          expect(part.to).toBe(parts[at + 1]?.from ?? to);
+          expect(instants.some((cut) => cut > part.from && cut < part.to)).toBe(false);
+        }
+      }),
+    );
+  });
+
+  test("never share a minute of their own, and state a time in their own part", () => {
+    fc.assert(
+      fc.property(cutWindow, fc.nat(70), ({ from, cuts }, records) => {
+        const parts = windowParts(
+          { from, to: from + HOUR_MS },
+          cuts.map((cut) => from + cut),
+        );
+        const owners = new Map<number, number>();
+        for (const [at, part] of parts.entries()) {
+          for (let nth = 0; nth <= records; nth++) {
+            const stated = ownMinute(part.from, part.to, nth);
+            expect(stated >= part.from && stated < part.to).toBe(true);
+            // Stripe takes whole seconds; cut off, it must not slip into the part before.
+            const second = Math.floor(stated / 1_000) * 1_000;
+            expect(second >= part.from || part.to - part.from < 1_000).toBe(true);
+            if (!hasOwnMinute(part.from, part.to, nth)) continue;
+            const minute = minuteOf(stated);
+            expect(stated).toBe(minute.from);
+            expect(minute.from >= part.from && minute.to <= part.to).toBe(true);
+            expect(owners.get(minute.from) ?? at).toBe(at);
+            owners.set(minute.from, at);
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([
+    ["a part of under a minute shares", 10_000, 55_000, 0, 10_000, false],
+    ["whole minutes only", 17_000, HOUR_MS, 0, MINUTE_MS, true],
+    ["the second record of it", 17_000, HOUR_MS, 1, 2 * MINUTE_MS, true],
+    ["never the end", 0, 30 * MINUTE_MS + 17_000, 99, 29 * MINUTE_MS, false],
+    ["milliseconds round up to a second", 10_400, 55_000, 0, 11_000, false],
+  ])("%s", (_name, from, to, nth, stated, isOwn) => {
+    const start = 1_780_002_000_000;
+    expect(ownMinute(start + from, start + to, nth)).toBe(start + stated);
+    expect(hasOwnMinute(start + from, start + to, nth)).toBe(isOwn);
   });
 });
 

@@ -83,6 +83,8 @@ describe("windowSpan", () => {
   });
 
   test("a time that is no number is refused, not looped over", () => {
-    expect(() => windowSpan(Number.NaN, "month")).toThrow(RangeError);
+    expect(() => windowSpan(Number.NaN, "month")).toThrow(
+      new RangeError("expected a time in whole milliseconds, received NaN"),
+    );
   });
 });

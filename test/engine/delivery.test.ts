@@ -64,7 +64,7 @@ describe("delivery", () => {
     expect(await round(reporter)).toMatchObject({ accepted: 1 });
     expect(delays).toEqual([1_500, 2_500]);
     expect(new Set(reporter.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
-    expect(reporter.counted).toHaveLength(1);
+    expect(reporter.records).toHaveLength(1);
   });
 
   it("obeys the biller's own delay, and takes a fresh key after every server error", async () => {
@@ -80,21 +80,6 @@ describe("delivery", () => {
     const keys = reporter.calls.map(({ idempotencyKey }) => idempotencyKey.split(".")[1]);
     expect(keys).toEqual(["0", "1", "2"]);
     expect(new Set(reporter.calls.map(({ record }) => record.identifier)).size).toBe(1);
-  });
-
-  it("never resends blindly once the biller may have forgotten", async () => {
-    const { store, catalog, clock, round, reporter } = await ready();
-    reporter.answerNext({ counts: true, answer: UNKNOWN });
-    await round(reporter);
-    clock.advance(limits.resendSafeMs);
-    expect(await round(reporter)).toMatchObject({ accepted: 0, conflicts: 1 });
-    clock.advance(DAY);
-    await round(reporter);
-    expect(reporter.calls).toHaveLength(1);
-    expect(await store.outbox({ limit: 9 })).toMatchObject([
-      { state: "conflict", reason: expect.stringContaining("unknown for 23 h") },
-    ]);
-    expect(await verify(store, catalog)).toMatchObject({ ok: true, meters: { chat_tokens: { refused: "5" } } });
   });
 
   it("resends until the last safe moment", async () => {
@@ -199,7 +184,7 @@ describe("delivery", () => {
       },
     };
     expect(await round(late)).toMatchObject({ accepted: 0 });
-    expect(reporter.counted).toHaveLength(1);
+    expect(reporter.records).toHaveLength(1);
     expect((await store.counts()).outbox).toMatchObject({ accepted: 1, sending: 0, pending: 0 });
   });
 });

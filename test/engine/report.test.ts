@@ -49,7 +49,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
         clock.advance(HOUR + 5 * MINUTE);
         await round(reporter);
       }
-      expect(reporter.counted.map(({ value }) => formatDecimal(value))).toEqual(reports);
+      expect(reporter.records.map(({ value }) => formatDecimal(value))).toEqual(reports);
       expect((await verify(store, catalog)).meters["chat_tokens"]).toMatchObject({ sent, carried, due: "0" });
     }),
   );
@@ -75,7 +75,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
       await take(chat("3", { time: START + 30 * MINUTE }));
       await round(reporter);
       await round(reporter);
-      const shown = reporter.counted.map(({ value, sequence, timestamp, windowStart, windowEnd }) => [
+      const shown = reporter.records.map(({ value, sequence, timestamp, windowStart, windowEnd }) => [
         formatDecimal(value),
         sequence,
         timestamp - START,
@@ -166,7 +166,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
       reporter.setMeter("chat_tokens", { kind: "unfit", reason: "count" });
       await round(reporter);
       expect(await store.outbox({ limit: 9 })).toMatchObject([{ state: "held", reason: "stripe_meter_unfit" }]);
-      reporter.setMeter("chat_tokens", { kind: "ready" });
+      reporter.setMeter("chat_tokens", { kind: "ready", keepsLast: null });
       expect(await round(reporter)).toMatchObject({ released: 1, accepted: 1 });
     }));
 
@@ -191,10 +191,10 @@ describe.each(stores)("reporting on %s", (_name, open) => {
         await take(chat("5"), chat("6"));
         clock.advance(2 * HOUR);
         expect(await round(reporter)).toMatchObject({ closed: 1, accepted: 1 });
-        expect(reporter.counted.map(({ reportAs }) => reportAs)).toEqual(["chat_tokens"]);
+        expect(reporter.records.map(({ reportAs }) => reportAs)).toEqual(["chat_tokens"]);
         const billedNow = catalogOf(tokens, calls);
         await round(reporter, { catalog: billedNow });
-        expect(reporter.counted).toHaveLength(1);
+        expect(reporter.records).toHaveLength(1);
         expect(await verify(store, catalog)).toMatchObject({
           ok: true,
           meters: { calls: { accepted: "2", reported: "0", due: "2" }, biggest: { in: "events", due: "2" } },
@@ -220,7 +220,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
         expect(waiting).toMatchObject({ ok: true, meters: { calls: { accepted: "52", due: "52", reported: "0" } } });
         clock.advance(HOUR);
         expect(await round(reporter, { catalog: billedNow })).toMatchObject({ closed: 2, accepted: 2 });
-        expect(reporter.counted.map(({ value }) => formatDecimal(value))).toEqual(["1", "1"]);
+        expect(reporter.records.map(({ value }) => formatDecimal(value))).toEqual(["1", "1"]);
         expect(await verify(store, billedNow)).toMatchObject({
           ok: true,
           meters: { calls: { accepted: "52", reported: "2", due: "50" } },
@@ -260,7 +260,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
         clock.advance(HOUR + 5 * MINUTE);
         expect(await round(reporter, fractions)).toMatchObject({ accepted: 1, held: 0 });
       }
-      expect(reporter.counted.map(({ value }) => formatDecimal(value))).toEqual(["12345678901.2345", "0.100067"]);
+      expect(reporter.records.map(({ value }) => formatDecimal(value))).toEqual(["12345678901.2345", "0.100067"]);
       expect((await verify(store, catalog)).meters["chat_tokens"]).toMatchObject({
         sent: "12345678901.334567",
         carried: "0",
@@ -281,7 +281,7 @@ describe.each(stores)("reporting on %s", (_name, open) => {
         other.clock.advance(2 * HOUR);
         await other.round(reporter);
         expect(reporter.total("chat_tokens", "cus_1")).toBe("25");
-        expect(reporter.counted.every(({ identifier }) => identifier.length < 60)).toBe(true);
+        expect(reporter.records.every(({ identifier }) => identifier.length < 60)).toBe(true);
         expect(store.id).not.toBe("another database");
       },
       tokens,
@@ -405,13 +405,13 @@ describe.each(stores)("reporting on %s", (_name, open) => {
       const minutes = { settings: { ...hourly, report: { ...hourly.report, windowMs: MINUTE } } };
       await take(chat("2", { time: START + 30 * MINUTE }), chat("1", { time: START + DAY }));
       await round(reporter, minutes);
-      expect(reporter.counted.map(({ value, sequence }) => [formatDecimal(value), sequence])).toEqual([
+      expect(reporter.records.map(({ value, sequence }) => [formatDecimal(value), sequence])).toEqual([
         ["5", 0],
         ["2", 1],
       ]);
       clock.set(START + DAY + 10 * MINUTE);
       await round(reporter, minutes);
-      expect(reporter.counted.at(-1)).toMatchObject({ windowStart: START + DAY, windowEnd: START + DAY + MINUTE });
+      expect(reporter.records.at(-1)).toMatchObject({ windowStart: START + DAY, windowEnd: START + DAY + MINUTE });
       expect(await verify(store, catalog)).toMatchObject({
         ok: true,
         meters: { chat_tokens: { reported: "8", due: "0" } },
@@ -435,7 +435,7 @@ describe("the customer table", () => {
     await idle.take(chat("5"), chat("5", { company: "globex" }));
     idle.clock.advance(2 * HOUR);
     await idle.round(live);
-    expect(live.counted.map(({ customer }) => customer)).toEqual(["cus_9"]);
+    expect(live.records.map(({ customer }) => customer)).toEqual(["cus_9"]);
     expect(await idle.store.customerMappings(["acme"])).toMatchObject([{ state: "missing" }]);
     expect(await store.customerMappings(["globex"])).toMatchObject([{ state: "missing", misses: 1 }]);
   });

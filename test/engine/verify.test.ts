@@ -153,10 +153,10 @@ describe("verify", () => {
           expect(verdict.differences).toEqual([]);
         }
         const sent = await store.outbox({ state: "accepted", limit: 1_000 });
-        const counted = new Map(reporter.counted.map((record) => [record.identifier, record.value]));
+        const counted = new Map(reporter.records.map((record) => [record.identifier, record.value]));
         const billed = sent.filter(({ identifier }) => identifier !== null);
         expect(billed.map(({ identifier }) => counted.get(identifier ?? ""))).toEqual(billed.map(({ value }) => value));
-        expect(reporter.counted.length).toBe(
+        expect(reporter.records.length).toBe(
           new Set(reporter.calls.map(({ record }) => record.identifier)).size - neverCounted(reporter),
         );
       }),
@@ -173,8 +173,8 @@ const NEXT = {
   stop: { counts: false, answer: { kind: "stop", reason: "key" } },
 } as const;
 
-function neverCounted({ calls: all, counted }: ReturnType<typeof recordingReporter>): number {
-  const known = new Set(counted.map(({ identifier }) => identifier));
+function neverCounted({ calls: all, records }: ReturnType<typeof recordingReporter>): number {
+  const known = new Set(records.map(({ identifier }) => identifier));
   return new Set(all.map(({ record }) => record.identifier).filter((identifier) => !known.has(identifier))).size;
 }
 
@@ -293,6 +293,8 @@ const settings = (keepEventsMs: number | null, isReporting = true) => ({
           apiBase: null,
           companyIdAt: { kind: "customerId" as const },
           unmatchedCustomer: "hold" as const,
+          webhookSecret: null,
+          shadow: false,
           report: { windowMs: HOUR, everyMs: MINUTE, latenessMs: MINUTE, graceMs: HOUR, fractionDigits: 0 },
         }
       : null,

@@ -2,6 +2,7 @@ import { compileCatalog, type Catalog } from "../../src/core/catalog.ts";
 import { parseDecimal, type Decimal } from "../../src/core/decimal.ts";
 import type { UsageEvent } from "../../src/core/event.ts";
 import type { MeterDefinition } from "../../src/core/meter.ts";
+import { alarms } from "../../src/engine/alarms.ts";
 import { ingest } from "../../src/engine/ingest.ts";
 import { pace, type Pace } from "../../src/engine/pace.ts";
 import type { Store, UsageReporter } from "../../src/engine/ports.ts";
@@ -95,7 +96,7 @@ export function decimal(text: string): Decimal {
 
 export const hourly: ReportSettings = {
   unmatchedCustomer: "hold",
-  report: { windowMs: HOUR, latenessMs: 5 * MINUTE, fractionDigits: 0 },
+  report: { windowMs: HOUR, latenessMs: 5 * MINUTE, graceMs: HOUR, fractionDigits: 0 },
 };
 
 export interface World {
@@ -120,6 +121,7 @@ export function world(
   const catalog = options.catalog ?? catalogOf(tokens);
   const notices: { code: string; text: string }[] = [];
   const ownPace = pace();
+  const told = alarms();
   const optionsFor = (reporter: UsageReporter): ReportOptions => ({
     store,
     catalog,
@@ -130,6 +132,7 @@ export function world(
     random: () => 0.5,
     wait: async (ms) => void clock.advance(ms),
     pace: ownPace,
+    alarms: told,
     onNotice: (notice) => void notices.push(notice),
   });
   return {

@@ -77,9 +77,13 @@ it("never changes an event or an attempted record in place", async () => {
   await store.close();
   const db = await raw(path);
   expect(() => db.exec("UPDATE events SET time = 0")).toThrow("events are immutable");
-  db.exec(`INSERT INTO outbox (meter, report_as, company, window_start, window_end, sequence, raw, value, timestamp, state, created_at, attempts, next_attempt_at, epoch)
-    VALUES (1, 1, 1, 0, 1, 0, '1', '1', 0, 'pending', 0, 0, 0, 0)`);
+  db.exec(`INSERT INTO outbox (kind, meter, report_as, company, window_start, window_end, sequence, raw, value, mode, reported, timestamp, state, created_at, attempts, next_attempt_at, epoch)
+    VALUES ('usage', 1, 1, 1, 0, 1, 0, '1', '1', 'delta', '1', 0, 'pending', 0, 0, 0, 0)`);
   expect(() => db.exec("UPDATE outbox SET value = '2'")).toThrow("a usage record is immutable");
+  db.exec(
+    "INSERT INTO outbox_changes (row_id, at, from_state, to_state, reason, author) VALUES (1, 0, 'a', 'b', 'r', 'a')",
+  );
+  expect(() => db.exec("UPDATE outbox_changes SET author = 'nobody'")).toThrow("history is immutable");
 });
 
 it("refuses a directory, a file that is no database, and a path through a file", async () => {

@@ -4,11 +4,12 @@ import { expect, it } from "vitest";
 import { AGGREGATE_KINDS } from "../../src/core/aggregation.ts";
 import type { UsageEvent } from "../../src/core/event.ts";
 import { mergeBuckets } from "../../src/core/usage.ts";
-import type { Claim, Count, Hold, IngestEntry, Store } from "../../src/engine/ports.ts";
+import type { Count, Hold, IngestEntry, Store } from "../../src/engine/ports.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { STORE_SUITE_BUCKET_MS } from "../../src/testing/store-suite.ts";
-import { HOUR, HOUR_MS, hourWindows, reportOf } from "../../src/testing/store-suite/store-case.ts";
+import { HOUR, HOUR_MS, hourWindows } from "../../src/testing/store-suite/store-case.ts";
 import { sortedBuckets } from "../../src/testing/store-suite/usage-cases.ts";
+import { manyReports, reportAnswers, reportStep, type Step } from "./report-steps.ts";
 import { tempStore } from "./temp-store.ts";
 
 const company = fc.constantFrom("acme", "beta", "ACME", "\u00e9\ud800", "");
@@ -53,9 +54,6 @@ const entry: fc.Arbitrary<IngestEntry> = fc
   .tuple(event, fc.array(share, { maxLength: 3 }), fc.array(hold, { maxLength: 2 }))
   .map(([of, shares, holds]) => ({ event: of, counts: shares.map((each) => countOf(of, each)), holds }));
 
-/** One call, made on both stores; its answers are compared. */
-type Step = (store: Store) => Promise<unknown>;
-
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -71,8 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       .tuple(entry, fc.option(company, { nil: undefined }), fc.constantFrom("identity", "end"))
       .map(amending),
   },
-  { weight: 2, arbitrary: fc.constant<Step>(enqueueOldest) },
-  { weight: 2, arbitrary: fc.constantFrom("accepted", "retry", "dead", "stopped").map(sending) },
+  { weight: 9, arbitrary: reportStep },
   {
     weight: 1,
     arbitrary: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 5 }).map((wished): Step => async (store) => [
@@ -118,43 +115,6 @@ async function purgeThere(store: Store, wished: readonly number[]): Promise<numb
     [],
     gone.reduce((sum, { amendments }) => sum + amendments.length, 0),
   );
-}
-
-/** The memory and the SQLite store may order windows of the same instant differently, so the test picks. */
-async function enqueueOldest(store: Store): Promise<unknown> {
-  const windows = (await hourWindows(store)).toSorted(
-    (a, b) =>
-      a.windowStart - b.windowStart ||
-      (JSON.stringify([a.meter, a.company]) < JSON.stringify([b.meter, b.company]) ? -1 : 1),
-  );
-  const rows = windows.slice(0, 6).map((basis, place) => {
-    return {
-      basis,
-      row:
-        place === 5
-          ? null
-          : reportOf(basis, {
-              customer: `cus_${basis.company.length}`,
-              identifier: `mb_${place}`,
-              value: basis.total / 10n ** 12n,
-            }),
-    };
-  });
-  return [await store.enqueue(rows, HOUR), windows];
-}
-
-function sending(kind: "accepted" | "retry" | "dead" | "stopped"): Step {
-  return async (store) => {
-    const claims: readonly Claim[] = await store.claim({ now: HOUR, leaseMs: 10, holder: "h", limit: 3 });
-    for (const { row, token } of claims) {
-      await store.beginAttempt(row.rowId, token, HOUR);
-      const requestId = `req_${row.rowId}`;
-      if (kind === "stopped") await store.settle(row.rowId, token, { kind, reason: "no" }, HOUR);
-      else if (kind === "accepted") await store.settle(row.rowId, token, { kind, requestId }, HOUR);
-      else await store.settle(row.rowId, token, { kind, reason: "no", requestId, nextAttemptAt: HOUR }, HOUR);
-    }
-    return claims;
-  };
 }
 
 function archiving(entries: readonly IngestEntry[]): Step {
@@ -213,29 +173,51 @@ async function answers(store: Store): Promise<unknown> {
         : 1,
     ),
     due: (await store.dueTotals(HOUR_MS)).toSorted(byMeter),
-    outbox: await store.outbox({ limit: 1_000 }),
+    outbox: await reportAnswers(store),
     totals: (await store.outboxTotals()).toSorted(byMeter),
     holds: (await store.holdTotals()).toSorted(byMeter),
     counts: await store.counts(),
   };
 }
 
+/** What both stores answer to these calls, then to every question, and once more after the file was opened anew. */
+async function bothAnswer(steps: readonly Step[]): Promise<{ readonly sqlite: unknown[]; readonly memory: unknown[] }> {
+  const oracle = memoryStore({ bucketMs: STORE_SUITE_BUCKET_MS });
+  const made = await tempStore();
+  const sqlite: unknown[] = [];
+  const memory: unknown[] = [];
+  try {
+    for (const call of [...steps, answers]) {
+      sqlite.push(await call(made.store));
+      memory.push(await call(oracle));
+    }
+    await made.store.close();
+    const again = await made.reopen();
+    sqlite.push(await answers(again));
+    memory.push(await answers(oracle));
+    await again.close();
+    return { sqlite, memory };
+  } finally {
+    await made.dispose();
+  }
+}
+
 it("answers every question as the memory store does, after any history", { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
-      const oracle = memoryStore({ bucketMs: STORE_SUITE_BUCKET_MS });
-      const made = await tempStore();
-      try {
-        for (const call of steps) expect(await call(made.store)).toEqual(await call(oracle));
-        expect(await answers(made.store)).toEqual(await answers(oracle));
-        await made.store.close();
-        const again = await made.reopen();
-        expect(await answers(again)).toEqual(await answers(oracle));
-        await again.close();
-      } finally {
-        await made.dispose();
-      }
+      const { sqlite, memory } = await bothAnswer(steps);
+      expect(sqlite).toEqual(memory);
     }),
     { numRuns: 60, seed: 4_711 },
+  );
+});
+
+it("answers as the memory store does, whatever becomes of reports", { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(reportStep, { minLength: 10, maxLength: 40 }), async (steps) => {
+      const { sqlite, memory } = await bothAnswer([manyReports, ...steps]);
+      expect(sqlite).toEqual(memory);
+    }),
+    { numRuns: 60, seed: 4_712 },
   );
 });

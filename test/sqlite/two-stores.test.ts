@@ -6,6 +6,7 @@ import { purgeExpired } from "../../src/engine/retention.ts";
 import { verify } from "../../src/engine/verify.ts";
 import { openSqliteStore } from "../../src/sqlite/sqlite-store.ts";
 import { STORE_SUITE_BUCKET_MS as BUCKET_MS } from "../../src/testing/store-suite.ts";
+import { reportOf } from "../../src/testing/store-suite/store-case.ts";
 import { chat, START, tokens, world } from "../engine/world.ts";
 import { tempPath, tempStore } from "./temp-store.ts";
 
@@ -69,10 +70,8 @@ it("tells rows and running totals that a bug or a hand changed", async () => {
   await world({ store, catalog }).take(chat("1.5"));
   const [basis] = await store.dirtyWindows({ windowMs: 3_600_000, before: START * 2, limit: 1 });
   if (basis === undefined) throw new Error("no window");
-  const { meter, company, windowStart, windowEnd, total: raw } = basis;
-  const row = { meter, reportAs: meter, company, customer: null, windowStart, windowEnd, sequence: 0, raw };
-  const held = { value: 10n ** 12n, timestamp: windowStart, identifier: null, state: "held", reason: null } as const;
-  expect(await store.enqueue([{ basis, row: { ...row, ...held } }], START)).toBe(1);
+  const row = reportOf(basis, { value: 10n ** 12n, customer: null, identifier: null, state: "held" });
+  expect(await store.enqueue([{ basis, row }], START)).toBe(1);
   expect(await verify(store, catalog)).toMatchObject({ ok: true });
   const { default: Driver } = await import("better-sqlite3");
   const db = new Driver(path);
@@ -94,7 +93,9 @@ it("serves held rows, spans and open reports from an index", async () => {
   const db = new Driver(path, { readonly: true });
   const plan = (sql: string): string => JSON.stringify(db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all());
   expect(
-    plan("SELECT * FROM outbox WHERE state = 'dead' AND state <> 'accepted' ORDER BY window_start, sequence, row_id"),
+    plan(
+      "SELECT * FROM outbox WHERE state = 'dead' AND state <> 'accepted' AND state <> 'settled' ORDER BY window_start, sequence, row_id",
+    ),
   ).toMatch(/outbox_state/);
   const held = plan(
     "SELECT holds.seq AS seq FROM holds CROSS JOIN events ON events.seq = holds.seq WHERE holds.place = 0 AND holds.seq > 7 ORDER BY seq LIMIT 5",

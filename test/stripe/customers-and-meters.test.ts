@@ -150,7 +150,7 @@ describe("customers", () => {
 
 describe("meters", () => {
   const answers: readonly (readonly [string, object | null, object])[] = [
-    ["a raw sum", meter, { kind: "ready" }],
+    ["a raw sum", meter, { kind: "ready", keepsLast: null }],
     ["none", null, { kind: "missing" }],
     [
       "a count",
@@ -158,11 +158,7 @@ describe("meters", () => {
       { kind: "unfit", reason: expect.stringContaining("count") },
     ],
     ["the last value", { ...meter, default_aggregation: { formula: "last" } }, { kind: "unfit" }],
-    [
-      "an hour's last event",
-      { ...meter, event_time_window: "hour" },
-      { kind: "unfit", reason: expect.stringContaining("hour") },
-    ],
+    ["an hour's last event", { ...meter, event_time_window: "hour" }, { kind: "ready", keepsLast: "hour" }],
   ];
   it.each(answers)("%s", async (_what, found, becomes) => {
     const { server, reporter } = await scripted(() => (found === null ? list() : list(found)));
@@ -179,7 +175,7 @@ describe("the list of meters", () => {
     const { server, clock, reporter } = await scripted(() => list(...found));
     await reporter.meter("chat_tokens");
     clock.advance(limits.reporterMetersMs - 1);
-    expect(await reporter.meter("chat_tokens")).toEqual({ kind: "ready" });
+    expect(await reporter.meter("chat_tokens")).toEqual({ kind: "ready", keepsLast: null });
     expect(server.seen).toHaveLength(1);
     expect(await reporter.meter("calls")).toMatchObject({ kind: "missing" });
     expect(server.seen).toHaveLength(2);
@@ -187,7 +183,7 @@ describe("the list of meters", () => {
     clock.advance(limits.missingMeterMs - 1);
     expect(await reporter.meter("calls")).toMatchObject({ kind: "missing" });
     clock.advance(1);
-    expect(await reporter.meter("calls")).toEqual({ kind: "ready" });
+    expect(await reporter.meter("calls")).toEqual({ kind: "ready", keepsLast: null });
     expect(server.seen).toHaveLength(3);
     clock.advance(limits.reporterMetersMs);
     await reporter.meter("calls");
@@ -202,7 +198,7 @@ describe("the list of meters", () => {
         ? { ...list(...found), headers }
         : refusal(400, "No active meter found for event name chat_tokens", { headers }),
     );
-    expect(await reporter.meter("chat_tokens")).toEqual({ kind: "ready" });
+    expect(await reporter.meter("chat_tokens")).toEqual({ kind: "ready", keepsLast: null });
     found.pop();
     const times = { windowStart: START, windowEnd: START + 3_600_000, timestamp: START, sequence: 0 };
     const names = { meter: "chat_tokens", reportAs: "chat_tokens", company: "acme", customer: "cus_1" };

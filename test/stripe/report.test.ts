@@ -267,10 +267,11 @@ describe("what Stripe answers and what it becomes", () => {
     expect(down.server.seen.some(({ path }) => path.endsWith("meter_events"))).toBe(false);
   });
 
-  it("a meter that would keep only the last event: never sent", async () => {
+  it("a meter that would count the reports: never sent", async () => {
     const { server, reporter } = await stripe(
       () => accepted,
-      ({ path }) => (path === "/v1/billing/meters" ? list({ ...meter, event_time_window: "hour" }) : undefined),
+      ({ path }) =>
+        path === "/v1/billing/meters" ? list({ ...meter, default_aggregation: { formula: "count" } }) : undefined,
     );
     expect(await reporter.report(record, "k")).toMatchObject({
       kind: "dead",

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { formatProblem } from "../../config/problem.ts";
 import type { Settings } from "../../config/settings.ts";
 import { isMeterbookError, sentenceOf } from "../../core/errors.ts";
+import { openMeterModes, type MeterStanding } from "../../engine/meter-modes.ts";
 import { readStatus } from "../../engine/status.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode } from "../../runtime/node.ts";
@@ -62,12 +63,12 @@ function examineConfig(options: CommonOptions, findings: Finding[]): Settings | 
       check: "config",
       ok: found,
       text: found
-        ? `${settings.file ?? "given in code"}: ${settings.meters.length} meters`
+        ? `${settings.file ?? "given in code"}: ${settings.meters.length} ${settings.meters.length === 1 ? "meter" : "meters"}`
         : "no meterbook.yaml here; run `meterbook init`",
     });
-    for (const warning of warnings) findings.push({ check: "config", ok: true, text: formatProblem(warning) });
     // Without meters a database must not be opened for work: its journals would be taken in uncounted.
     if (!found) return null;
+    for (const warning of warnings) findings.push({ check: "config", ok: true, text: formatProblem(warning) });
     const path = options.db === undefined ? settings.storage.path : resolve(options.db);
     return { ...settings, storage: { ...settings.storage, path } };
   } catch (error) {
@@ -134,7 +135,7 @@ async function examineStore(settings: Settings, findings: Finding[]): Promise<vo
               ? "events are attributed to companies"
               : "METER_NO_IDENTITY: no event has a company; give meter() an identifyCompany hook",
         });
-      await examineStripe(node.reporter, settings, findings);
+      await examineStripe(node, settings, findings);
     } finally {
       await node.close();
     }
@@ -144,8 +145,14 @@ async function examineStore(settings: Settings, findings: Finding[]): Promise<vo
   for (const notice of notices) findings.push({ check: "notice", ok: false, text: `${notice.code}: ${notice.text}` });
 }
 
+function standingText(answer: MeterStanding): string {
+  if (answer.kind === "mismatch") return `: METER_STRIPE_METER_MISMATCH: ${answer.reason}`;
+  if (answer.kind !== "ready") return `: ${answer.reason}`;
+  return answer.keepsLast === null ? " is there" : ` is there, and keeps the last report of each ${answer.keepsLast}`;
+}
+
 async function examineStripe(
-  reporter: Awaited<ReturnType<typeof openNode>>["reporter"],
+  { reporter, store }: Awaited<ReturnType<typeof openNode>>,
   settings: Settings,
   findings: Finding[],
 ): Promise<void> {
@@ -159,15 +166,17 @@ async function examineStripe(
     });
   try {
     findings.push({ check: "stripe", ok: true, text: `account ${await reporter.account()}` });
-    for (const meter of settings.meters.filter((each) => each.report)) {
-      const answer = await reporter.meter(meter.reportAs);
-      findings.push({
-        check: "stripe",
-        ok: answer.kind === "ready",
-        text:
-          answer.kind === "ready" ? `meter ${meter.reportAs} is there` : `meter ${meter.reportAs}: ${answer.reason}`,
-      });
+    const modes = await openMeterModes({
+      store,
+      meter: (reportAs) => reporter.meter(reportAs),
+      definitions: settings.meters,
+    });
+    for (const { reportAs } of settings.meters.filter((each) => each.report)) {
+      const answer = await modes.standing(reportAs);
+      findings.push({ check: "stripe", ok: answer.kind === "ready", text: `meter ${reportAs}${standingText(answer)}` });
     }
+    if (settings.billing.stripe.shadow)
+      findings.push({ check: "stripe", ok: true, text: "shadow: reports are made and never sent" });
   } catch (error) {
     findings.push({ check: "stripe", ok: false, text: sentenceOf(error) });
   }

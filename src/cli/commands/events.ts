@@ -1,6 +1,7 @@
 import { Command } from "commander";
 
 import { explainSentence } from "../../core/explain.ts";
+import { settle } from "../../engine/amended-event.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, instantMs } from "../instants.ts";
 import { instant, stamp, visible } from "../output.ts";
@@ -42,10 +43,8 @@ export function eventsCommand(): Command {
         }
         if (events.length === 0) return out.line("No events.");
         out.table(
-          events.map(({ event, amendments }) => {
-            const company =
-              amendments.findLast((amendment) => amendment.company !== undefined)?.company ?? event.company;
-            const verdicts = catalog.explain(company === event.company ? event : { ...event, company });
+          events.map((stored) => {
+            const { event, verdicts } = settle(catalog, stored, (known) => catalog.explain(known));
             const counted = verdicts.filter((verdict) => verdict.kind !== "skipped");
             const said = (counted.length > 0 ? counted : verdicts.slice(0, 1)).map(
               (verdict) => `${verdict.meter}: ${explainSentence(verdict)}`,
@@ -54,7 +53,7 @@ export function eventsCommand(): Command {
               event.request === undefined
                 ? event.type
                 : `${event.request.method ?? ""} ${event.request.route ?? event.request.path ?? ""} ${event.response?.status ?? ""}`;
-            return [event.id, stamp(event.time), visible(what), company ?? "(nobody)", said.join(" · ")];
+            return [event.id, stamp(event.time), visible(what), event.company ?? "(nobody)", said.join(" · ")];
           }),
         );
       });

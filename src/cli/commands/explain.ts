@@ -18,22 +18,31 @@ export function explainCommand(): Command {
           window:
             verdict.window === null ? null : { from: instant(verdict.window.from), to: instant(verdict.window.to) },
         }));
-        if (out.json) return out.record({ event: explained.event, verdicts });
+        const { voided } = explained;
+        if (out.json) return out.record({ event: explained.event, verdicts, ...(voided === null ? {} : { voided }) });
         const { event } = explained;
         out.line(`${event.id}  ${stamp(event.time)}  ${visible(event.type)}  ${visible(event.company ?? "(nobody)")}`);
         if (event.request !== undefined)
           out.line(
             `${event.request.method ?? ""} ${visible(event.request.route ?? event.request.path ?? "")} ${event.response?.status ?? ""}${event.aborted === true ? " aborted" : ""}`,
           );
+        if (event.corrects !== undefined) out.line(`counts instead of ${visible(event.corrects.id)}`);
+        if (voided !== null) {
+          const instead = voided.replacedBy === undefined ? "" : `; ${visible(voided.replacedBy.id)} counts instead`;
+          out.line(`voided ${stamp(voided.at)} by ${visible(voided.author)}: ${visible(voided.cause)}${instead}`);
+        }
         for (const verdict of verdicts) {
           out.line(
             `${verdict.counted ? "✓" : "✗"} ${verdict.meter}  ${visible(verdict.counted ? `counted ${verdict.value ?? ""}` : (verdict.reason ?? ""))}`,
           );
           if (verdict.window !== null) out.line(`    window ${verdict.window.from} – ${verdict.window.to}`);
-          if (verdict.record !== null)
+          if (verdict.record === null) continue;
+          for (const part of verdict.record.all ?? [{ kind: "usage", ...verdict.record }]) {
+            const what = part.kind === "usage" ? "report" : part.kind;
             out.line(
-              `    report ${verdict.record.state}  ${verdict.record.identifier ?? "(not sent yet)"}  ${verdict.record.customer ?? ""}  ${verdict.record.reason ?? ""}`.trimEnd(),
+              `    ${what} ${part.state}  ${part.identifier ?? "(not sent yet)"}  ${part.customer ?? ""}  ${part.value}  ${part.reason ?? ""}`.trimEnd(),
             );
+          }
         }
         if (verdicts.length === 0) out.line("No meter was in force at that time.");
       });

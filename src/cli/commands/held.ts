@@ -48,9 +48,10 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
   if (out.json) {
     for (const row of rows) out.record({ kind: "event", ...row, time: instant(row.time), value: valueText(row) });
     for (const row of reports) {
-      const { meter, company, state, reason } = row;
+      const { rowId, meter, company, state, reason } = row;
       out.record({
         kind: "report",
+        row: rowId,
         meter,
         company,
         state,
@@ -77,6 +78,7 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
   }
   if (reports.length > 0) {
     const cells = reports.map((row) => [
+      String(row.rowId),
       row.meter,
       visible(row.company),
       row.state,
@@ -84,10 +86,10 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
       grouped(formatDecimal(row.raw)),
       reasonOf(row, mappings),
     ]);
-    out.table([["report", "company", "state", "window", "value", "reason"], ...cells], { right: [4] });
+    out.table([["row", "report", "company", "state", "window", "value", "reason"], ...cells], { right: [0, 5] });
   }
   out.hint(
-    "Events without a company: meterbook held assign <event> --company <id>. Reports: give a Stripe customer that company id.",
+    "Events without a company: meterbook held assign <event> --company <id>. Without a value: meterbook correct replace <event> --meter <meter> --value <n>. Reports: give a Stripe customer that company id; what is late, dead or in conflict: meterbook outbox resolve <row>.",
   );
 }
 

@@ -62,25 +62,23 @@ async function showPlan(node: MeterNode, out: Output): Promise<void> {
         `held      ${held.reportAs}  ${visible(held.company)}  ${grouped(formatDecimal(held.raw))}  ${held.reason ?? ""}`,
       );
   }
+  if (stripe.shadow)
+    out.hint("shadow: these calls are not made; meterbook compare --export shows what would be billed.");
   if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
 }
 
 async function sendOnce(node: MeterNode, out: Output): Promise<number> {
-  reporting(node);
+  const stripe = reporting(node);
   if (node.reporter === null) {
     throw new MeterbookError("METER_STRIPE_KEY_MISSING", "billing.stripe.apiKey is empty.", {
       remedy:
         "Set the variable that the file names, e.g. STRIPE_API_KEY, to a restricted key that may write meter events.",
     });
   }
-  let stopped = false;
   const summary = await reportCycle(node, {
     clock: systemClock,
     holder: holderName(),
-    onNotice: (notice) => {
-      stopped ||= notice.code === "METER_STRIPE_REFUSED";
-      out.hint(`${notice.code}: ${notice.text}`);
-    },
+    onNotice: (notice) => out.hint(`${notice.code}: ${notice.text}`),
   });
   if (summary === null) {
     if (out.json) out.record({ busy: true });
@@ -92,7 +90,8 @@ async function sendOnce(node: MeterNode, out: Output): Promise<number> {
     out.line(
       `closed ${summary.closed} windows · sent ${summary.accepted} · retry later ${summary.retried} · held ${summary.held} · refused ${summary.dead}`,
     );
-  return stopped ? 1 : 0;
+  if (stripe.shadow) out.hint("shadow: nothing was sent; these are the calls that would have been made.");
+  return summary.stopped === null ? 0 : 1;
 }
 
 function reporting(node: MeterNode): NonNullable<MeterNode["settings"]["billing"]["stripe"]> {

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 
-import { readStatus } from "../../engine/status.ts";
+import { readStatus, type Status } from "../../engine/status.ts";
 import { systemClock } from "../../runtime/system.ts";
+import type { Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook status`: one look at the whole chain. */
@@ -11,14 +12,30 @@ export function statusCommand(): Command {
     .addHelpText("after", "\nExample: meterbook status --json")
     .action(async (options: CommonOptions) => {
       process.exitCode = await withNode(options, async (node, out) => {
-        const status = await readStatus(node.store, { backlogBytes: node.backlogBytes(), now: systemClock.now() });
+        const given = { backlogBytes: node.backlogBytes(), now: systemClock.now() };
+        const stripe = node.settings.billing.stripe;
+        const status = await readStatus(node.store, stripe === null ? given : { ...given, shadow: stripe.shadow });
         if (out.json) return out.record(status);
-        const { outbox } = status;
-        out.line(
-          `config ok · ${status.events} events · ${status.held} held · ${status.backlog} bytes behind · Stripe: ${outbox.accepted} accepted, ${outbox.pending} pending, ${outbox.held} held, ${outbox.dead} dead`,
-        );
-        if (status.held > 0 || outbox.held > 0) out.hint("meterbook held list shows why.");
-        if (outbox.dead > 0) out.hint("meterbook held list shows what Stripe refused, and why.");
+        show(status, out);
       });
     });
+}
+
+function show({ events, held, backlog, outbox, drift, shadow }: Status, out: Output): void {
+  const reports = [
+    `${outbox.accepted} accepted (${outbox.settled} of them seen in its books)`,
+    `${outbox.pending} pending`,
+    `${outbox.held} held`,
+    `${outbox.dead - outbox.conflict} dead`,
+    `${outbox.conflict} in conflict`,
+  ];
+  out.line(`config ok · ${events} events · ${held} held · ${backlog} bytes behind · Stripe: ${reports.join(", ")}`);
+  // What its doubles cannot hold exactly is no difference that anybody could mend.
+  const differs = drift.missing + drift.surplus > 0;
+  if (differs)
+    out.line(`✗ Stripe's books differ, as last compared: ${drift.missing} missing, ${drift.surplus} surplus`);
+  if (shadow) out.hint("shadow: reports are made and never sent.");
+  if (held > 0 || outbox.held > 0) out.hint("meterbook held list shows why.");
+  if (outbox.dead > 0) out.hint("meterbook outbox shows what Stripe refused or may have, and why.");
+  if (differs) out.hint("meterbook reconcile --dry-run names each difference.");
 }

@@ -28,6 +28,7 @@ const FULL_EVENT: UsageEvent = {
   sessionToken: "5f",
   apiVersion: "2",
   faults: { "response.body": "body_too_large" },
+  corrects: { source: "app", id: "wrong" },
 };
 
 const all: EventQuery = { order: "oldest", limit: 100 };

@@ -1,6 +1,6 @@
 import { fromInteger } from "../../core/decimal.ts";
 import { limits } from "../../engine/limits.ts";
-import { FINAL_HOLDS, type AttemptOutcome, type Store } from "../../engine/ports.ts";
+import { FINAL_HOLDS, type AttemptOutcome, type OutboxRow, type Release, type Store } from "../../engine/ports.ts";
 import { claim, onlyClaim, rowsOf } from "./outbox-cases.ts";
 import { counted, enqueueAll, HOUR, HOUR_MS, hourWindows, reportOf, type StoreCase } from "./store-case.ts";
 
@@ -42,15 +42,16 @@ export const heldCases: readonly StoreCase[] = [
       same(await claim(store, HOUR), []);
       const [held] = await rowsOf(store);
       if (held === undefined) throw new Error("no row");
-      await store.hold({ rowId: held.rowId }, "two customers");
+      await store.hold({ rowId: held.rowId }, "two customers", HOUR);
       same((await rowsOf(store))[0], { ...held, reason: "two customers" });
-      same(await store.release([{ rowId: held.rowId, customer: "cus_1", identifier: "mb_1" }]), 1);
-      same(await store.release([{ rowId: held.rowId, customer: "cus_2", identifier: "mb_2" }]), 0);
-      await store.hold({ rowId: held.rowId }, "late");
+      const address = { customer: "cus_1", identifier: "mb_1", timestamp: HOUR + HOUR_MS, late: "carry" } as const;
+      const release = { rowId: held.rowId, ...address, mode: "set", reported: fromInteger(9) } as const;
+      same(await store.release([release], HOUR + 1), 1);
+      same(await store.release([{ ...release, customer: "cus_2", identifier: "mb_2" }], HOUR + 1), 0);
+      await store.hold({ rowId: held.rowId }, "late", HOUR + 1);
       same((await onlyClaim(tools, HOUR + 2)).row, {
         ...held,
-        customer: "cus_1",
-        identifier: "mb_1",
+        ...release,
         state: "sending",
         reason: null,
         nextAttemptAt: 0,
@@ -68,12 +69,12 @@ export const heldCases: readonly StoreCase[] = [
       same(await lanes(), [{ ...lane, rows: 3, reason: "no_customer" }, beta]);
       const [first] = await store.outbox({ company: "acme", limit: 1 });
       if (first === undefined) throw new Error("no row");
-      await store.hold({ rowId: first.rowId }, "two_customers");
+      await store.hold({ rowId: first.rowId }, "two_customers", HOUR);
       same(await lanes(), [{ ...lane, rows: 3, reason: null }, beta]);
-      await store.hold(lane, "stripe_meter_missing");
+      await store.hold(lane, "stripe_meter_missing", HOUR);
       same(await lanes(), [{ ...lane, rows: 3, reason: "stripe_meter_missing" }, beta]);
-      await store.hold({ rowId: first.rowId }, "too_many_digits");
-      await store.hold({ timestampBefore: HOUR + 2 * HOUR_MS }, "too_old");
+      await store.hold({ rowId: first.rowId }, "too_many_digits", HOUR);
+      await store.hold({ timestampBefore: HOUR + 2 * HOUR_MS }, "too_old", HOUR);
       same(await lanes(), [
         { ...lane, rows: 1, reason: "stripe_meter_missing" },
         { ...beta, rows: 1 },
@@ -81,12 +82,12 @@ export const heldCases: readonly StoreCase[] = [
       const reasons = async (final: boolean): Promise<unknown> =>
         (await store.outbox({ state: "held", final, ...lane, limit: 9 })).map(({ reason }) => reason);
       same([await reasons(true), await reasons(false)], [["too_many_digits", "too_old"], ["stripe_meter_missing"]]);
-      await store.hold(lane, "no_customer");
+      await store.hold(lane, "no_customer", HOUR);
       same(await reasons(true), ["too_many_digits", "too_old"]);
       same((await store.outbox({ state: "held", reportAs: "calls", limit: 9 })).length, 0);
       const rows = await store.outbox({ state: "held", final: false, limit: 9 });
-      const releases = rows.map(({ rowId }) => ({ rowId, customer: "cus_1", identifier: `mb_${rowId}` }));
-      same([await store.release(releases), await store.release(releases)], [2, 0]);
+      const releases = rows.map((row) => ({ ...releaseOf(row), customer: "cus_1", identifier: `mb_${row.rowId}` }));
+      same([await store.release(releases, HOUR), await store.release(releases, HOUR)], [2, 0]);
       same(await store.heldLanes(), []);
     },
   },
@@ -96,7 +97,7 @@ export const heldCases: readonly StoreCase[] = [
       await withHeld(store, "acme", FINAL_HOLDS.length + 1);
       const rows = await rowsOf(store);
       for (const [place, reason] of FINAL_HOLDS.entries())
-        await store.hold({ rowId: rows[place]?.rowId ?? -1 }, reason);
+        await store.hold({ rowId: rows[place]?.rowId ?? -1 }, reason, HOUR);
       same(await store.heldLanes(), [{ company: "acme", reportAs: "tokens", rows: 1, reason: "no_customer" }]);
     },
   },
@@ -124,6 +125,10 @@ export const heldCases: readonly StoreCase[] = [
 
 function waitUntil(nextAttemptAt: number): AttemptOutcome {
   return { kind: "retry", reason: "503", nextAttemptAt, requestId: null };
+}
+
+function releaseOf({ rowId, timestamp, mode, reported, late }: OutboxRow): Omit<Release, "customer" | "identifier"> {
+  return { rowId, timestamp, mode, reported, late };
 }
 
 /** Held rows of one company, one hour after another. */

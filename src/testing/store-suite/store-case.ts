@@ -75,14 +75,20 @@ export function reportOf(basis: DirtyWindow, parts: Partial<NewOutboxRow> = {}):
   const raw = basis.total - basis.enqueuedRaw;
   const identity = { customer: `cus_${company}`, identifier: `mb_${meter}_${company}_${windowStart}_${nextSequence}` };
   const times = { windowStart, windowEnd, sequence: nextSequence, timestamp: windowStart };
+  const value = parts.value ?? raw;
   return {
+    kind: "usage",
+    cancels: null,
     meter,
     reportAs: meter,
     company,
     ...identity,
     ...times,
     raw,
-    value: raw,
+    value,
+    mode: "delta",
+    reported: value,
+    late: null,
     state: "pending",
     reason: null,
     ...parts,

@@ -253,7 +253,7 @@ export const usageCases: readonly StoreCase[] = [
       same(await then.usageRevision(), revision);
       await then.close();
       const lane = { raw: fromInteger(7), value: fromInteger(7) };
-      const running = { runningRaw: lane.raw, runningValue: lane.value };
+      const running = { runningRaw: lane.raw, runningValue: lane.value, cancels: 0 };
       same(await store.laneTotals(), [{ meter: "tokens", company: "acme", ...lane, ...running }]);
       same(await store.replaceBuckets([], revision), false);
     },

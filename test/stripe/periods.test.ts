@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+
+import { limits } from "../../src/engine/limits.ts";
+import { DAY, START } from "../engine/world.ts";
+import { local, scripted } from "./books.ts";
+import { list, meter, refusal } from "./scripted-stripe.ts";
+
+const seconds = (ms: number): number => ms / 1_000;
+
+const item = (id: string, of: string) => ({
+  id,
+  price: { recurring: { meter: of } },
+  current_period_start: seconds(START - 10 * DAY),
+  current_period_end: seconds(START + 20 * DAY),
+});
+
+const subscription = (id: string, changes: object) => ({
+  id,
+  customer: `cus_${id}`,
+  status: "active",
+  ended_at: null,
+  cancel_at: null,
+  cancel_at_period_end: false,
+  items: { object: "list", data: [item(`si_${id}`, "mtr_1")], has_more: false },
+  ...changes,
+});
+
+describe("periods()", () => {
+  it("are those of all items on our meters, as long as the subscription lives", async () => {
+    const { reporter, stripe } = await local();
+    stripe.createMeter({ event_name: "calls" });
+    stripe.createCustomer({ id: "cus_globex", metadata: { company_id: "globex" } });
+    const anchor = seconds(START - 10 * DAY);
+    stripe.createSubscription({ customer: "cus_acme", meters: ["chat_tokens", "calls"], anchor });
+    const ending = stripe.createSubscription({ customer: "cus_globex", meters: ["calls"], anchor });
+    stripe.cancelSubscription(ending.id, START + 2 * DAY);
+    const periods = await reporter.periods();
+    const from = START - 10 * DAY;
+    expect(periods.toSorted((a, b) => (a.customer + a.reportAs < b.customer + b.reportAs ? -1 : 1))).toEqual([
+      { customer: "cus_acme", reportAs: "calls", from, to: START + 20 * DAY, renews: true },
+      { customer: "cus_acme", reportAs: "chat_tokens", from, to: START + 20 * DAY, renews: true },
+      { customer: "cus_globex", reportAs: "calls", from, to: START + 2 * DAY, renews: false },
+    ]);
+  });
+
+  it("leave out other meters, and subscriptions that ended long ago or never began", async () => {
+    const { reporter } = await scripted(({ path, query }) => {
+      if (path === "/v1/billing/meters") return list(meter);
+      if (path === "/v1/subscription_items")
+        return list(item(`si_first`, "mtr_1"), item("si_second", query.get("subscription") === "many" ? "mtr_1" : ""));
+      return list(
+        subscription("other", { items: { data: [item("si_other", "mtr_9")], has_more: false } }),
+        subscription("old", { status: "canceled", ended_at: seconds(START - limits.periodsEndedMaxMs - DAY) }),
+        subscription("never", { status: "incomplete_expired" }),
+        subscription("ended", { status: "canceled", ended_at: seconds(START - DAY) }),
+        subscription("leaving", { cancel_at_period_end: true, cancel_at: seconds(START + 20 * DAY) }),
+        subscription("expanded", { customer: { id: "cus_object" }, cancel_at: seconds(START + 90 * DAY) }),
+        subscription("many", { items: { data: [item("si_first", "mtr_1")], has_more: true } }),
+      );
+    });
+    const periods = await reporter.periods();
+    expect(periods.map(({ customer, to, renews }) => [customer, (to - START) / DAY, renews])).toEqual([
+      ["cus_ended", -1, false],
+      ["cus_leaving", 20, false],
+      ["cus_object", 20, true],
+      ["cus_many", 20, true],
+      ["cus_many", 20, true],
+    ]);
+  });
+
+  it("are read once an hour, when it has just begun", async () => {
+    let reads = 0;
+    const { reporter, clock } = await scripted(({ path }) => {
+      if (path === "/v1/subscriptions") reads += 1;
+      return list(...(path === "/v1/billing/meters" ? [meter] : []));
+    });
+    for (const [advanced, expected] of [
+      [0, 1],
+      [limits.periodsAfterHourMs - 1, 1],
+      [1, 2],
+      [limits.reporterPeriodsMs - 1, 2],
+      [1, 3],
+    ] as const) {
+      clock.advance(advanced);
+      await reporter.periods();
+      expect(reads).toBe(expected);
+    }
+  });
+
+  it("are unknown, and told once, when the key may not read them: no reason to stop", async () => {
+    const { reporter, clock, notices } = await scripted(({ path }) =>
+      path === "/v1/subscriptions"
+        ? refusal(403, "Having the 'rak_subscription_read' permission would allow this request to continue.")
+        : list(meter),
+    );
+    for (let hour = 0; hour < 3; hour++) {
+      expect(await reporter.periods()).toEqual([]);
+      clock.advance(limits.reporterPeriodsMs);
+    }
+    expect(notices.filter((notice) => notice.startsWith("METER_STRIPE_REFUSED"))).toEqual([
+      expect.stringContaining("rak_subscription_read"),
+    ]);
+  });
+
+  it("cannot be read while Stripe is down", async () => {
+    const { reporter } = await scripted(({ path }) =>
+      path === "/v1/subscriptions" ? refusal(500, "oops") : list(meter),
+    );
+    await expect(reporter.periods()).rejects.toMatchObject({ code: "METER_STRIPE_UNREACHABLE" });
+  });
+});
