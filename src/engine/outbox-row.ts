@@ -24,7 +24,7 @@ type ReportMode = "delta" | "set";
 export const NOTHING_TO_SEND = "nothing to send";
 export const SHADOW = "shadow";
 
-/** A closed window's report on its way to the biller. Customer and identifier are null exactly while `held`. */
+/** A closed window's report on its way to the biller. Customer and identifier are null until it is addressed. */
 export interface OutboxRow {
   readonly rowId: number;
   readonly kind: RowKind;

@@ -233,6 +233,11 @@ export interface ReportPlan {
   readonly held: readonly HeldUsage[];
 }
 
+/** A held row may still bear the address that it had before: what decides is its state. */
+function isToBeReported({ state, kind }: OutboxRow | NewOutboxRow): boolean {
+  return kind !== "cancel" && (state === "pending" || state === "sending");
+}
+
 /** What reportOnce would send now. Writes nothing, here or at the biller; without a reporter nothing can be addressed. */
 export async function planReport(
   options: Omit<ClosingOptions, "reporter"> & { readonly reporter: ReportOptions["reporter"] | null },
@@ -250,7 +255,7 @@ export async function planReport(
   ];
   const held = rows.filter(({ state }) => state === "held");
   return {
-    records: rows.flatMap((row) => (row.state === "accepted" || row.kind === "cancel" ? [] : (recordOf(row) ?? []))),
+    records: rows.filter(isToBeReported).flatMap((row) => recordOf(row) ?? []),
     held: reporter === null ? held.map((row) => ({ ...row, reason: "no_stripe_key" })) : held,
   };
 }

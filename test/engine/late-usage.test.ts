@@ -4,6 +4,7 @@ import { formatDecimal } from "../../src/core/decimal.ts";
 import type { LatePolicy, MeterDefinition } from "../../src/core/meter.ts";
 import { limits } from "../../src/engine/limits.ts";
 import type { BilledPeriod, OutboxRow } from "../../src/engine/ports.ts";
+import { planReport } from "../../src/engine/report.ts";
 import { verify } from "../../src/engine/verify.ts";
 import { recordingReporter, UNKNOWN, type RecordingReporter } from "../../src/testing/recording-reporter.ts";
 import { onBothStores } from "./both-stores.ts";
@@ -279,6 +280,8 @@ onBothStores("usage that comes after its invoice is final", (make) => {
   it("follows its meter's policy too when it was closed in time but could not be sent: held", async () => {
     const held = await unsentWorld("hold");
     expect(await held.rows()).toMatchObject([{ state: "held", reason: "late_usage" }]);
+    const plan = await planReport(held.options(held.reporter));
+    expect(plan).toMatchObject({ records: [], held: [{ reason: "late_usage" }] });
     expect(await verify(held.store, held.catalog)).toMatchObject({ ok: true });
   });
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { expect, it } from "vitest";
 
@@ -51,5 +52,10 @@ it("kill -9 at any moment: every id that was printed is drained exactly once", a
   // At most one line a round was written down but not yet printed when the signal came.
   expect(times.size - acknowledged).toBeLessThanOrEqual(ROUNDS);
   expect(acknowledged).toBeGreaterThan(1_000);
+  // What is set aside is at most the unfinished line of a round: no line that was written whole.
+  const folder = join(here.root, "quarantine");
+  const torn = existsSync(folder) ? readdirSync(folder) : [];
+  expect(torn.length).toBeLessThanOrEqual(ROUNDS);
+  expect(torn.filter((name) => readFileSync(join(folder, name)).includes(10))).toEqual([]);
   expect(here.problems.filter(({ error }) => error.code !== "METER_JOURNAL_DAMAGED")).toEqual([]);
 });
