@@ -39,6 +39,17 @@ const LAYERS: Record<string, { folders: string[]; packages: string[]; node: RegE
   "index.ts": { folders: ["*"], packages: [], node: /^node:/ },
 };
 
+/** The rooms of src/engine, each with those it may import; what lies beside them (ports, limits, rows) is every room's. */
+const ROOMS: Record<string, string[]> = {
+  ingest: [],
+  outbox: ["ingest"],
+  usage: ["ingest", "outbox"],
+  delivery: ["outbox"],
+  reconciliation: ["delivery", "outbox"],
+  books: ["ingest", "outbox", "reconciliation"],
+  corrections: ["books", "delivery", "ingest", "outbox", "reconciliation", "usage"],
+};
+
 /** Words of disk, clock, network, randomness and binary floats that a pure folder must not contain. */
 const IMPURE =
   /\b(Date\.now|new Date\(\)|Math\.random|parseFloat|setTimeout|setInterval|process\.|console\.|fetch\(|randomUUID)|\.toFixed\(|\bNumber\(/;
@@ -98,6 +109,22 @@ describe("the house", () => {
         return layer?.packages.includes(packageName) ? [] : [`${name} imports ${specifier}`];
       }),
     );
+    expect(wrong).toEqual([]);
+  });
+
+  it("lets the rooms of the engine import only the rooms before them", () => {
+    const inEngine = files.filter(({ name }) => name.startsWith("engine/"));
+    const rooms = new Set(inEngine.map(({ name }) => name.split("/")).flatMap((parts) => parts.slice(1, -1)));
+    expect([...rooms].toSorted()).toEqual(Object.keys(ROOMS).toSorted());
+    const wrong = inEngine.flatMap(({ path, name, text }) => {
+      const room = name.split("/").at(-2) ?? "";
+      return imports(text)
+        .filter((specifier) => specifier.startsWith("."))
+        .map((specifier) => relative(join(src, "engine"), resolve(dirname(path), specifier)))
+        .filter((target) => target.includes("/") && !target.startsWith("..") && !target.startsWith(`${room}/`))
+        .filter((target) => !(ROOMS[room] ?? []).includes(target.split("/")[0] ?? ""))
+        .map((target) => `${name} imports ${target}`);
+    });
     expect(wrong).toEqual([]);
   });
 

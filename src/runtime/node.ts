@@ -1,12 +1,12 @@
 import type { Settings } from "../config/settings.ts";
 import type { Catalog } from "../core/catalog.ts";
-import { alarms, type Alarms } from "../engine/alarms.ts";
-import { amendEvent } from "../engine/assign.ts";
-import { areMetersChanged, loadCatalog, newestCatalog, type LoadedCatalog } from "../engine/catalog-versions.ts";
+import { alarms, type Alarms } from "../engine/delivery/alarms.ts";
+import { amendEvent } from "../engine/ingest/assign.ts";
+import { areMetersChanged, loadCatalog, newestCatalog, type LoadedCatalog } from "../engine/ingest/catalog-versions.ts";
 import { limits } from "../engine/limits.ts";
-import { pace, type Pace } from "../engine/pace.ts";
+import { pace, type Pace } from "../engine/delivery/pace.ts";
 import type { Clock, Store, UsageReporter } from "../engine/ports.ts";
-import { purgeBatch, type PurgePlace } from "../engine/retention.ts";
+import { purgeBatch, type PurgePlace } from "../engine/books/retention.ts";
 import { openDrain, type Drain } from "../journal/drain.ts";
 import { openMemoryDrain, type MemoryDrain } from "../journal/memory-drain.ts";
 import { openSqliteStore } from "../sqlite/sqlite-store.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Catalog } from "../core/catalog.ts";
 import { isMeterbookError, sentenceOf } from "../core/errors.ts";
 import type { UsageEvent } from "../core/event.ts";
-import { ingest } from "../engine/ingest.ts";
+import { ingest } from "../engine/ingest/ingest.ts";
 import type { Store } from "../engine/ports.ts";
 import type { Notice } from "./notice.ts";
 

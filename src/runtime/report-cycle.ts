@@ -1,8 +1,8 @@
 import type { StripeSettings } from "../config/settings.ts";
 import type { Clock } from "../engine/ports.ts";
-import { reconcile } from "../engine/reconcile.ts";
-import { withReporterLease } from "../engine/reporter-lease.ts";
-import { reportOnce, type ReportSummary } from "../engine/report.ts";
+import { reconcile } from "../engine/reconciliation/reconcile.ts";
+import { withReporterLease } from "../engine/delivery/reporter-lease.ts";
+import { reportOnce, type ReportSummary } from "../engine/delivery/report.ts";
 import type { MeterNode } from "./node.ts";
 import type { Notice } from "./notice.ts";
 import { systemJitter, systemWait } from "./system.ts";

@@ -1,5 +1,5 @@
 import { isMeterbookError, sentenceOf, type ErrorCode } from "../core/errors.ts";
-import { applyBillerNotice, type NoticeStatus } from "../engine/biller-notices.ts";
+import { applyBillerNotice, type NoticeStatus } from "../engine/delivery/biller-notices.ts";
 import { limits } from "../engine/limits.ts";
 import type { Clock } from "../engine/ports.ts";
 import type { WebhookCall, WebhookReply } from "./messages.ts";

@@ -4,7 +4,7 @@ import { compare } from "../../src/cli/demo/comparison.ts";
 import { loadConfig } from "../../src/runtime/load-config.ts";
 import { openNode } from "../../src/runtime/node.ts";
 import { reportCycle } from "../../src/runtime/report-cycle.ts";
-import { ingest } from "../../src/engine/ingest.ts";
+import { ingest } from "../../src/engine/ingest/ingest.ts";
 import { startLocalStripe } from "../../src/testing/local-stripe/local-stripe.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { CHAT_YAML, workspace } from "./cli.ts";

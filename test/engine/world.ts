@@ -2,11 +2,16 @@ import { compileCatalog, type Catalog } from "../../src/core/catalog.ts";
 import { parseDecimal, type Decimal } from "../../src/core/decimal.ts";
 import type { UsageEvent } from "../../src/core/event.ts";
 import type { MeterDefinition } from "../../src/core/meter.ts";
-import { alarms } from "../../src/engine/alarms.ts";
-import { ingest } from "../../src/engine/ingest.ts";
-import { pace, type Pace } from "../../src/engine/pace.ts";
+import { alarms } from "../../src/engine/delivery/alarms.ts";
+import { ingest } from "../../src/engine/ingest/ingest.ts";
+import { pace, type Pace } from "../../src/engine/delivery/pace.ts";
 import type { Store, UsageReporter } from "../../src/engine/ports.ts";
-import { reportOnce, type ReportOptions, type ReportSettings, type ReportSummary } from "../../src/engine/report.ts";
+import {
+  reportOnce,
+  type ReportOptions,
+  type ReportSettings,
+  type ReportSummary,
+} from "../../src/engine/delivery/report.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { manualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
 

@@ -2,7 +2,7 @@ import { Stripe } from "stripe";
 import { describe, expect, it } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { chat, DAY, HOUR, MINUTE, START } from "../engine/world.ts";
 import { chain } from "./stripe-matrix/chain.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
-import { pace } from "../../src/engine/pace.ts";
+import { pace } from "../../src/engine/delivery/pace.ts";
 import type { UsageReporter } from "../../src/engine/ports.ts";
-import { reportOnce } from "../../src/engine/report.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { reportOnce } from "../../src/engine/delivery/report.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { chat, HOUR, MINUTE, START } from "../engine/world.ts";
 import { depth } from "./depth.ts";
 import { recordFigures } from "./figures.ts";

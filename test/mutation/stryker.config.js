@@ -16,7 +16,8 @@ const MUTATED = {
     "meter-versions",
     "bucket-fold",
   ],
-  engine: ["outbox", "delivery", "held-reports", "pace", "report-windows", "record-identifier"],
+  "engine/outbox": ["outbox", "closing", "held-reports", "report-windows", "record-identifier"],
+  "engine/delivery": ["delivery", "delivery-gates", "read-back", "pace"],
 };
 
 /** @param {string} path relative to this folder */

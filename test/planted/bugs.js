@@ -71,7 +71,7 @@ export const PLANTED_BUGS = [
     name: "marked-sent-before-it-is-sent",
     edits: [
       {
-        file: "src/engine/delivery.ts",
+        file: "src/engine/delivery/delivery.ts",
         find: "const answer = await answerTo(call.make);",
         replace: 'await settle({ kind: "accepted", requestId: null });\n  const answer = await answerTo(call.make);',
       },
@@ -82,7 +82,7 @@ export const PLANTED_BUGS = [
     name: "new-identifier-for-each-try",
     edits: [
       {
-        file: "src/engine/delivery.ts",
+        file: "src/engine/delivery/delivery.ts",
         find: 'const record = recordOf(gate.kind === "cancel" ? gate.original : row);',
         replace:
           'const plain = recordOf(gate.kind === "cancel" ? gate.original : row);\n    const record = plain === null ? null : { ...plain, identifier: `${plain.identifier}.${row.attempts}` };',

@@ -8,7 +8,7 @@ import { meter, type Meter } from "meterbook";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
-import { ingest } from "../../src/engine/ingest.ts";
+import { ingest } from "../../src/engine/ingest/ingest.ts";
 import { loadConfig } from "../../src/runtime/load-config.ts";
 import { openNode, type MeterNode } from "../../src/runtime/node.ts";
 import { reportCycle } from "../../src/runtime/report-cycle.ts";

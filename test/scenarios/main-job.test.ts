@@ -5,7 +5,7 @@ import express from "express";
 import { meter } from "meterbook";
 import { expect, it, onTestFinished } from "vitest";
 
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { loadConfig } from "../../src/runtime/load-config.ts";
 import { openNode } from "../../src/runtime/node.ts";
 import { reportCycle } from "../../src/runtime/report-cycle.ts";

@@ -5,8 +5,8 @@ import { meter } from "meterbook";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import type { UsageEvent } from "../../src/core/event.ts";
-import { rebuild } from "../../src/engine/rebuild.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { rebuild } from "../../src/engine/books/rebuild.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { loadConfig } from "../../src/runtime/load-config.ts";
 import { openNode, type MeterNode } from "../../src/runtime/node.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";

@@ -2,7 +2,7 @@ import { formatDecimal, parseDecimal, type Decimal } from "../../src/core/decima
 import type { UsageEvent } from "../../src/core/event.ts";
 import { limits } from "../../src/engine/limits.ts";
 import type { OutboxRow } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { runDue } from "../../src/testing/local-stripe/agenda.ts";
 import { ledgerEntries } from "../../src/testing/local-stripe/ledger.ts";
 import { COMPANIES } from "./app.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 
 import { compileCatalog, type Catalog } from "../../src/core/catalog.ts";
 import { limits } from "../../src/engine/limits.ts";
-import { pace } from "../../src/engine/pace.ts";
+import { pace } from "../../src/engine/delivery/pace.ts";
 import type { Store } from "../../src/engine/ports.ts";
-import { reconcile } from "../../src/engine/reconcile.ts";
-import { withReporterLease } from "../../src/engine/reporter-lease.ts";
-import { reportOnce, type ReportSettings } from "../../src/engine/report.ts";
+import { reconcile } from "../../src/engine/reconciliation/reconcile.ts";
+import { withReporterLease } from "../../src/engine/delivery/reporter-lease.ts";
+import { reportOnce, type ReportSettings } from "../../src/engine/delivery/report.ts";
 import { openDrain } from "../../src/journal/drain.ts";
 import type { Journal } from "../../src/journal/journal.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";

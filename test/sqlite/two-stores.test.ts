@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 
 import type { Store } from "../../src/engine/ports.ts";
 import { compileCatalog } from "../../src/core/catalog.ts";
-import { purgeExpired } from "../../src/engine/retention.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { purgeExpired } from "../../src/engine/books/retention.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { openSqliteStore } from "../../src/sqlite/sqlite-store.ts";
 import { STORE_SUITE_BUCKET_MS as BUCKET_MS } from "../../src/testing/store-suite.ts";
 import { reportOf } from "../../src/testing/store-suite/store-case.ts";

@@ -6,7 +6,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
 import type { Store } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { openSqliteStore } from "../../src/sqlite/sqlite-store.ts";
 import { stripeReporter, type StripeReporter } from "../../src/stripe/stripe-reporter.ts";

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 
-import { applyBillerNotice, type NoticeStatus } from "../../src/engine/biller-notices.ts";
+import { applyBillerNotice, type NoticeStatus } from "../../src/engine/delivery/biller-notices.ts";
 import { limits } from "../../src/engine/limits.ts";
 import type { BillerNotice, CustomerNotice, OutboxRow, RejectionNotice, Store } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { onBothStores } from "../engine/both-stores.ts";
 import { chat, HOUR, hourly, MINUTE } from "../engine/world.ts";
 import { reconcileWorld, type ReconcileWorld } from "./reconcile-world.ts";

@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
 import type { OutboxRow } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { stripeReporter, type StripeReporter } from "../../src/stripe/stripe-reporter.ts";
 import {
   startLocalStripe,

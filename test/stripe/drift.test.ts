@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 
-import { cancelReport } from "../../src/engine/cancel.ts";
+import { cancelReport } from "../../src/engine/corrections/cancel.ts";
 import type { Drift } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { onBothStores } from "../engine/both-stores.ts";
 import { chat, DAY, decimal, HOUR, hourly, MINUTE, START } from "../engine/world.ts";
 import { reconcileWorld, shortly, type ReconcileWorld, type ReconcileWorldOptions } from "./reconcile-world.ts";

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import type { LatePolicy } from "../../src/core/meter.ts";
 import { limits } from "../../src/engine/limits.ts";
 import type { OutboxRow } from "../../src/engine/ports.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { stripeReporter } from "../../src/stripe/stripe-reporter.ts";
 import { startLocalStripe, type LocalStripe } from "../../src/testing/local-stripe/local-stripe.ts";
 import { onBothStores } from "../engine/both-stores.ts";

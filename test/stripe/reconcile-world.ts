@@ -1,10 +1,10 @@
 import { onTestFinished } from "vitest";
 
 import { formatDecimal } from "../../src/core/decimal.ts";
-import { confirmDrift, type ConfirmedDrift } from "../../src/engine/confirm-drift.ts";
+import { confirmDrift, type ConfirmedDrift } from "../../src/engine/corrections/confirm-drift.ts";
 import { limits } from "../../src/engine/limits.ts";
 import type { Drift, OutboxRow, Store } from "../../src/engine/ports.ts";
-import { reconcile, type ReconcileOptions, type ReconcileSummary } from "../../src/engine/reconcile.ts";
+import { reconcile, type ReconcileOptions, type ReconcileSummary } from "../../src/engine/reconciliation/reconcile.ts";
 import { stripeReporter, type StripeReporter } from "../../src/stripe/stripe-reporter.ts";
 import {
   startLocalStripe,

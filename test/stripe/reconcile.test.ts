@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 
-import { recordOf } from "../../src/engine/delivery.ts";
+import { recordOf } from "../../src/engine/delivery/delivery.ts";
 import { limits } from "../../src/engine/limits.ts";
-import { readStatus } from "../../src/engine/status.ts";
-import { verify } from "../../src/engine/verify.ts";
+import { readStatus } from "../../src/engine/books/status.ts";
+import { verify } from "../../src/engine/books/verify.ts";
 import { onBothStores } from "../engine/both-stores.ts";
 import { chat, DAY, HOUR, MINUTE, START } from "../engine/world.ts";
 import { reconcileWorld, shortly } from "./reconcile-world.ts";

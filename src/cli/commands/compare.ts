@@ -10,7 +10,7 @@ import {
   type ComparedUsage,
   type Comparison,
   type StatedUsage,
-} from "../../engine/compare.ts";
+} from "../../engine/corrections/compare.ts";
 import { limits } from "../../engine/limits.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { paint } from "../paint.ts";
 
 import type { Clock } from "../../engine/ports.ts";
-import { verify } from "../../engine/verify.ts";
+import { verify } from "../../engine/books/verify.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode, type MeterNode } from "../../runtime/node.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";

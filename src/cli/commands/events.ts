@@ -1,7 +1,7 @@
 import { Command } from "commander";
 
 import { explainSentence } from "../../core/explain.ts";
-import { settle } from "../../engine/amended-event.ts";
+import { settle } from "../../engine/ingest/amended-event.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, instantMs } from "../instants.ts";
 import { instant, stamp, visible } from "../output.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-import { explainEvent } from "../../engine/explain.ts";
+import { explainEvent } from "../../engine/usage/explain.ts";
 import { instant, stamp, visible } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 

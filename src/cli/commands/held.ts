@@ -1,7 +1,7 @@
 import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
-import { assignCompany } from "../../engine/assign.ts";
+import { assignCompany } from "../../engine/ingest/assign.ts";
 import type { CustomerMapping, HeldRow, OutboxRow } from "../../engine/ports.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";

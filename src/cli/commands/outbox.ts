@@ -2,9 +2,9 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import { theReport } from "../../engine/cancel.ts";
+import { theReport } from "../../engine/corrections/cancel.ts";
 import { OUTBOX_STATES, type OutboxRow, type OutboxState } from "../../engine/ports.ts";
-import { resolveRow, ROW_ORDERS, type RowOrder } from "../../engine/row-orders.ts";
+import { resolveRow, ROW_ORDERS, type RowOrder } from "../../engine/corrections/row-orders.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf } from "../instants.ts";

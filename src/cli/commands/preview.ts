@@ -2,7 +2,7 @@ import { Command } from "commander";
 
 import { MeterbookError } from "../../core/errors.ts";
 import { nearName } from "../../core/near-name.ts";
-import { previewMeter } from "../../engine/preview.ts";
+import { previewMeter } from "../../engine/usage/preview.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { instantMs } from "../instants.ts";
 import { grouped, visible } from "../output.ts";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
-import { rebuild } from "../../engine/rebuild.ts";
+import { rebuild } from "../../engine/books/rebuild.ts";
 import { instant } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 

@@ -2,12 +2,12 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { isMeterbookError, MeterbookError } from "../../core/errors.ts";
-import { confirmDrift, type ConfirmedDrift } from "../../engine/confirm-drift.ts";
+import { confirmDrift, type ConfirmedDrift } from "../../engine/corrections/confirm-drift.ts";
 import { limits } from "../../engine/limits.ts";
 import type { BillerLane, Drift, UsageReporter } from "../../engine/ports.ts";
-import { withReporterLease } from "../../engine/reporter-lease.ts";
-import { reconcile, type ReconcileSummary } from "../../engine/reconcile.ts";
-import { isInShadow } from "../../engine/shadow.ts";
+import { withReporterLease } from "../../engine/delivery/reporter-lease.ts";
+import { reconcile, type ReconcileSummary } from "../../engine/reconciliation/reconcile.ts";
+import { isInShadow } from "../../engine/outbox/shadow.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { holderName, systemClock, systemWait } from "../../runtime/system.ts";
 import { operatorOf, type Operator, type OperatorOptions } from "../operator.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-import { replayMeter, type ReplaySummary } from "../../engine/replay.ts";
+import { replayMeter, type ReplaySummary } from "../../engine/corrections/replay.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { instantMs } from "../instants.ts";
 import { operatorOf, withOperator, type OperatorOptions } from "../operator.ts";

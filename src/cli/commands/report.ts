@@ -2,7 +2,7 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import { planReport } from "../../engine/report.ts";
+import { planReport } from "../../engine/delivery/report.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { holderName, systemClock } from "../../runtime/system.ts";

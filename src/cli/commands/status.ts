@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-import { readStatus, type Status } from "../../engine/status.ts";
+import { readStatus, type Status } from "../../engine/books/status.ts";
 import { systemClock } from "../../runtime/system.ts";
 import type { Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 
-import { queryUsage, type UsageWindow } from "../../engine/usage-query.ts";
+import { queryUsage, type UsageWindow } from "../../engine/usage/usage-query.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { instantMs } from "../instants.ts";
 import { grouped, instant } from "../output.ts";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 
 import { formatDecimal, isFault, parseDecimal } from "../../core/decimal.ts";
-import { verify, type MeterSums } from "../../engine/verify.ts";
+import { verify, type MeterSums } from "../../engine/books/verify.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook verify`: accepted = reported + due + held + refused, recomputed from the events. */

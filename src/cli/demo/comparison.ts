@@ -1,5 +1,5 @@
 import { formatDecimal } from "../../core/decimal.ts";
-import { queryUsage } from "../../engine/usage-query.ts";
+import { queryUsage } from "../../engine/usage/usage-query.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import type { LocalStripe } from "../../testing/index.ts";
 import { DEMO_COMPANIES } from "./demo-world.ts";

@@ -5,8 +5,8 @@ import SqliteDatabase from "better-sqlite3";
 
 import { formatDecimal, fromInteger, isFault, parseDecimal } from "../../../src/core/decimal.ts";
 import type { StoredEvent, UsageReporter } from "../../../src/engine/ports.ts";
-import { reportOnce } from "../../../src/engine/report.ts";
-import { verify } from "../../../src/engine/verify.ts";
+import { reportOnce } from "../../../src/engine/delivery/report.ts";
+import { verify } from "../../../src/engine/books/verify.ts";
 import { loadConfig } from "../../../src/runtime/load-config.ts";
 import { openNode, type MeterNode } from "../../../src/runtime/node.ts";
 import { POWER_YAML } from "./recording.ts";

@@ -26,8 +26,8 @@ const { openNode } = await built("runtime/node.js");
 const { loadConfig } = await built("runtime/load-config.js");
 /** @type {typeof import("../../../src/runtime/journal-root.ts")} */
 const { journalRoot } = await built("runtime/journal-root.js");
-/** @type {typeof import("../../../src/engine/report.ts")} */
-const { reportOnce } = await built("engine/report.js");
+/** @type {typeof import("../../../src/engine/delivery/report.ts")} */
+const { reportOnce } = await built("engine/delivery/report.js");
 
 const MINUTE_MS = 60_000;
 const COMPANIES = ["acme", "globex", "initech"];

@@ -1,10 +1,10 @@
 import { limits } from "../../../src/engine/limits.ts";
-import { alarms } from "../../../src/engine/alarms.ts";
-import { pace } from "../../../src/engine/pace.ts";
+import { alarms } from "../../../src/engine/delivery/alarms.ts";
+import { pace } from "../../../src/engine/delivery/pace.ts";
 import type { Clock, OutboxRow, Store, UsageReporter } from "../../../src/engine/ports.ts";
-import { reconcile } from "../../../src/engine/reconcile.ts";
-import { reportOnce, type ReportSettings, type ReportSummary } from "../../../src/engine/report.ts";
-import { withReporterLease } from "../../../src/engine/reporter-lease.ts";
+import { reconcile } from "../../../src/engine/reconciliation/reconcile.ts";
+import { reportOnce, type ReportSettings, type ReportSummary } from "../../../src/engine/delivery/report.ts";
+import { withReporterLease } from "../../../src/engine/delivery/reporter-lease.ts";
 import type { Catalog } from "../../../src/core/catalog.ts";
 import { openSqliteStore } from "../../../src/sqlite/sqlite-store.ts";
 import { stripeReporter } from "../../../src/stripe/stripe-reporter.ts";

@@ -1,6 +1,6 @@
 import type { UsageEvent } from "../../../src/core/event.ts";
 import type { OutboxRow } from "../../../src/engine/ports.ts";
-import { verify } from "../../../src/engine/verify.ts";
+import { verify } from "../../../src/engine/books/verify.ts";
 import type { LedgerEntry } from "../../../src/testing/local-stripe/ledger.ts";
 import { HOUR } from "../../engine/world.ts";
 import { refusesKey, type Case } from "./factors.ts";

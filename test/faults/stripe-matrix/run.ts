@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
 import type { UsageEvent } from "../../../src/core/event.ts";
-import { ingest } from "../../../src/engine/ingest.ts";
+import { ingest } from "../../../src/engine/ingest/ingest.ts";
 import type { OutboxRow, Store } from "../../../src/engine/ports.ts";
 import { openSqliteStore } from "../../../src/sqlite/sqlite-store.ts";
 import { manualClock, type ManualClock } from "../../../src/testing/manual-clock.ts";

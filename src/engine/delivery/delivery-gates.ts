@@ -1,0 +1,95 @@
+import { isInvoiceFinal, type PeriodsOf } from "../outbox/billing-periods.ts";
+import { isTooOld } from "../outbox/late-usage.ts";
+import { limits } from "../limits.ts";
+import type { MeterStanding } from "../outbox/meter-modes.ts";
+import { SHADOW, type AttemptOutcome, type OutboxRow, type Store } from "../ports.ts";
+import type { Shadow } from "../outbox/shadow.ts";
+
+/** What decides, before any call, whether a row may be sent. */
+export interface Gates {
+  readonly store: Pick<Store, "outbox">;
+  readonly shadow: Shadow;
+  readonly periods: PeriodsOf;
+  readonly graceMs: number;
+  readonly standing: (reportAs: string) => Promise<MeterStanding>;
+}
+
+/** `readBack`: it was tried, and may be sent again only if the biller's books do not show it, or not at all. */
+export type Gate =
+  | { readonly kind: "open" }
+  | { readonly kind: "cancel"; readonly original: OutboxRow }
+  | { readonly kind: "readBack"; readonly mayResend: boolean }
+  | { readonly kind: "closed"; readonly outcome: AttemptOutcome };
+
+const OPEN: Gate = { kind: "open" };
+
+/** Asks everything that may stand against sending a row, beginning with what needs no question. */
+export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promise<Gate> {
+  if (row.kind === "cancel") return cancelGate(gates, row, now);
+  if (gates.shadow.covers(row)) return closed({ kind: "accepted", requestId: null, reason: SHADOW });
+  if (gates.shadow.isOn) return closed(waiting("shadow is on: nothing is sent", now));
+  const standing = await gates.standing(row.reportAs);
+  if (standing.kind === "mismatch" && !isTooOld(row.timestamp, now))
+    return closed(waiting(`stripe_meter_mismatch: ${standing.reason}`, now));
+  if (!fits(row, standing)) return closed(ended(row, OTHER_MODE));
+  const isFinal = await isLate(gates, row, now);
+  if (row.firstAttemptAt === null) {
+    if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
+    // Nothing is sent under its identifier yet: its meter's policy for late usage decides, as for any other.
+    return isFinal ? closed({ kind: "held", reason: "late: its invoice became final before it was sent" }) : OPEN;
+  }
+  // A total may be sent again at any age: it only replaces itself.
+  if (row.mode === "set")
+    return isTooOld(row.timestamp, now) ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
+  if (isFinal || isTooOld(row.timestamp, now)) return { kind: "readBack", mayResend: false };
+  return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: true };
+}
+
+/** Whether the biller surely remembers the identifier. An attempt that lies ahead was written under a wrong clock: it is old. */
+function isResendSafe({ firstAttemptAt, resentAt }: OutboxRow, now: number): boolean {
+  const age = now - (resentAt ?? firstAttemptAt ?? now);
+  return age >= 0 && age < limits.resendSafeMs;
+}
+
+/** A cancellation may be repeated at any time, until the biller takes none of that report any more. */
+async function cancelGate({ store, shadow }: Gates, row: OutboxRow, now: number): Promise<Gate> {
+  const [original] = row.cancels === null ? [] : await store.outbox({ rowId: row.cancels, limit: 1 });
+  if (original === undefined) return closed(conflict("the report that it cancels is not there"));
+  if (original.reason === SHADOW) return closed({ kind: "accepted", requestId: null, reason: SHADOW });
+  if (shadow.isOn) return closed(waiting("shadow is on: nothing is sent", now));
+  const acceptedAt = original.acceptedAt ?? 0;
+  if (now - acceptedAt < limits.cancelMs) return { kind: "cancel", original };
+  const late = "too_late: the biller cancels only what it received in the last 24 hours";
+  return closed(ended(row, late));
+}
+
+/** Whether a row is what the biller's meter takes: a difference where it adds up, a total where it keeps the last report. */
+function fits({ mode }: OutboxRow, standing: MeterStanding): boolean {
+  if (standing.kind === "mismatch") return false;
+  return standing.kind !== "ready" || (standing.keepsLast !== null) === (mode === "set");
+}
+
+const OTHER_MODE = "stripe_meter_mismatch: the biller's meter adds up otherwise than when this report was made";
+
+async function isLate({ periods, graceMs }: Gates, row: OutboxRow, now: number): Promise<boolean> {
+  const { customer, reportAs, timestamp, kind } = row;
+  if (customer === null || kind === "adjust") return false;
+  return isInvoiceFinal(await periods({ customer, reportAs }), timestamp, now, graceMs);
+}
+
+function closed(outcome: AttemptOutcome): Gate {
+  return { kind: "closed", outcome };
+}
+
+function waiting(reason: string, now: number): AttemptOutcome {
+  return { kind: "wait", reason, nextAttemptAt: now + limits.readBackWitnessMs };
+}
+
+/** What was never tried is refused; what was tried may be at the biller, which a person has to find out. */
+function ended({ firstAttemptAt }: OutboxRow, reason: string): AttemptOutcome {
+  return { kind: firstAttemptAt === null ? "dead" : "conflict", reason, requestId: null };
+}
+
+function conflict(reason: string): AttemptOutcome {
+  return { kind: "conflict", reason, requestId: null };
+}

@@ -1,0 +1,223 @@
+import { isMeterbookError } from "../../core/errors.ts";
+import type { UsageRecord } from "../../core/usage-record.ts";
+import { gateFor, type Gates } from "./delivery-gates.ts";
+import { limits } from "../limits.ts";
+import type { Pace } from "./pace.ts";
+import type {
+  AttemptOutcome,
+  Claim,
+  Clock,
+  NewOutboxRow,
+  OutboxRow,
+  ReportAnswer,
+  Store,
+  UsageReporter,
+} from "../ports.ts";
+import { openBooks, readBack, type Books } from "./read-back.ts";
+
+export interface DeliveryOptions {
+  readonly store: Store;
+  readonly reporter: Pick<UsageReporter, "report" | "cancel" | "counted">;
+  readonly gates: Gates;
+  readonly clock: Clock;
+  /** Who claims the rows. */
+  readonly holder: string;
+  /** A number in [0, 1), for jitter. */
+  readonly random: () => number;
+  /** Resolves after so many milliseconds of the clock's time. */
+  readonly wait: (ms: number) => Promise<void>;
+  readonly pace: Pace;
+  /** False = another node reports now; asked before each batch. */
+  readonly keepLease: () => Promise<boolean>;
+}
+
+/** What became of the rows of one round. */
+export interface DeliverySummary {
+  readonly accepted: number;
+  /** Outcome unknown: sent again later with the same identifier. */
+  readonly retried: number;
+  readonly dead: number;
+  readonly conflicts: number;
+  /** Not tried: their books at the biller must be read first, or again, or nothing may be sent now. */
+  readonly waiting: number;
+  /** Why all sending was stopped (credentials, clock); null = it was not. */
+  readonly stopped: string | null;
+  /** True when the round ended early because no clear answer came. */
+  readonly gaveUp: boolean;
+}
+
+interface Round extends DeliveryOptions {
+  readonly tally: Record<Exclude<AttemptOutcome["kind"], "stopped">, number>;
+  readonly books: Books;
+  stopped: string | null;
+  failuresInARow: number;
+}
+
+/**
+ * Sends what is due until nothing is. An attempt is recorded before its call, so that after a crash the row is known as
+ * perhaps delivered and goes again with the same identifier, or not at all when that is not safe any more.
+ */
+export async function deliver(options: DeliveryOptions): Promise<DeliverySummary> {
+  const { store, clock, holder } = options;
+  const round: Round = {
+    ...options,
+    tally: { accepted: 0, retry: 0, dead: 0, conflict: 0, absent: 0, wait: 0, held: 0 },
+    books: openBooks({ store, reporter: options.reporter, now: () => clock.now(), pause: () => pause(options) }),
+    stopped: null,
+    failuresInARow: 0,
+  };
+  while (!hasEnded(round) && (await options.keepLease())) {
+    const claimedAt = clock.now();
+    const claims = await store.claim({
+      now: claimedAt,
+      leaseMs: limits.leaseMs,
+      holder,
+      limit: claimLimit(options.pace),
+    });
+    if (claims.length === 0) break;
+    await inLanes(claims, (claim) => deliverRow(round, claim, claimedAt));
+  }
+  const { tally } = round;
+  return {
+    accepted: tally.accepted,
+    retried: tally.retry,
+    dead: tally.dead,
+    conflicts: tally.conflict,
+    waiting: tally.absent + tally.wait + tally.held,
+    stopped: round.stopped,
+    gaveUp: round.stopped === null && hasEnded(round),
+  };
+}
+
+/** No more than can be begun while the lease is safe. */
+function claimLimit(speed: Pace): number {
+  const safeSeconds = (limits.leaseMs - limits.reporterTimeoutMs) / 2_000;
+  return Math.max(1, Math.min(limits.claimRowsMax, Math.floor(speed.perSecond() * safeSeconds)));
+}
+
+function hasEnded({ stopped, failuresInARow }: Round): boolean {
+  return stopped !== null || failuresInARow >= limits.failuresInARowMax;
+}
+
+/** Claims are of different (customer, meter) each, so they may go side by side. All finish before a failure is thrown. */
+async function inLanes(claims: readonly Claim[], work: (claim: Claim) => Promise<void>): Promise<void> {
+  const rest = claims.values();
+  const lane = async (): Promise<void> => {
+    for (const claim of rest) await work(claim);
+  };
+  const lanes = Array.from({ length: Math.min(limits.lanesMax, claims.length) }, lane);
+  const failed = (await Promise.allSettled(lanes)).find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+async function deliverRow(round: Round, claim: Claim, claimedAt: number): Promise<void> {
+  const { store, clock } = round;
+  const { row, token } = claim;
+  const settle = async (outcome: AttemptOutcome): Promise<void> => {
+    const isOurs = await store.settle(row.rowId, token, outcome, clock.now());
+    if (isOurs && outcome.kind !== "stopped") round.tally[outcome.kind] += 1;
+  };
+  const putBack = (): Promise<void> => settle({ kind: "stopped", reason: round.stopped ?? row.reason ?? "put back" });
+  const hasTime = (): boolean => {
+    const now = clock.now();
+    return now >= claimedAt && now - claimedAt < limits.leaseMs - limits.reporterTimeoutMs;
+  };
+  if (!hasEnded(round)) await pause(round);
+  if (hasEnded(round) || !hasTime()) return putBack();
+  const call = await callFor(round, claim);
+  if (call.kind === "closed") return settle(call.outcome);
+  // Reading the books took its time.
+  if (hasEnded(round) || !hasTime()) return putBack();
+  if (!(await store.beginAttempt(row.rowId, token, clock.now(), call.isResend))) return;
+  const answer = await answerTo(call.make);
+  takeHint(round, answer);
+  return settle(outcomeOf(round, row, answer));
+}
+
+async function pause({ pace, clock, wait }: Pick<DeliveryOptions, "pace" | "clock" | "wait">): Promise<void> {
+  const delay = pace.delayMs(clock.now());
+  if (delay > 0) await wait(delay);
+}
+
+/** The call that a row wants, or what becomes of it without one. */
+type WantedCall =
+  | { readonly kind: "call"; readonly make: () => Promise<ReportAnswer>; readonly isResend: boolean }
+  | { readonly kind: "closed"; readonly outcome: AttemptOutcome };
+
+async function callFor(round: Round, { row, epoch }: Claim): Promise<WantedCall> {
+  const { reporter, clock } = round;
+  try {
+    const gate = await gateFor(round.gates, row, clock.now());
+    if (gate.kind === "closed") return gate;
+    const record = recordOf(gate.kind === "cancel" ? gate.original : row);
+    if (record === null)
+      return { kind: "closed", outcome: { kind: "conflict", reason: "it has no customer", requestId: null } };
+    const { identifier } = record;
+    if (gate.kind === "cancel")
+      return { kind: "call", make: () => reporter.cancel(record, `cancel_${identifier}.${epoch}`), isResend: false };
+    const verdict = gate.kind === "open" ? "send" : await readBack(round.books, row, gate.mayResend);
+    if (verdict !== "send") return { kind: "closed", outcome: verdict };
+    const isResend = gate.kind === "readBack";
+    // Sent again after so long, it must not be answered from the memory of its key.
+    const key = `${identifier}.${isResend ? epoch + 1 : epoch}`;
+    return { kind: "call", make: () => reporter.report(record, key), isResend };
+  } catch (error) {
+    return { kind: "closed", outcome: notAsked(round, error) };
+  }
+}
+
+/** What decides about the row could not be asked: nothing was sent. A refused key stops everything, as in a call. */
+function notAsked(round: Round, error: unknown): AttemptOutcome {
+  if (!isMeterbookError(error)) throw error;
+  const reason = error.message;
+  if (error.code === "METER_STRIPE_REFUSED") {
+    round.stopped ??= reason;
+    return { kind: "stopped", reason };
+  }
+  if (error.code !== "METER_STRIPE_UNREACHABLE") throw error;
+  round.failuresInARow += 1;
+  return { kind: "wait", reason, nextAttemptAt: round.clock.now() + limits.retryMaxMs };
+}
+
+/** The record that a row is sent as; null while it has no customer. */
+export function recordOf(row: OutboxRow | NewOutboxRow): UsageRecord | null {
+  const { meter, reportAs, company, customer, windowStart, windowEnd, sequence, timestamp, identifier } = row;
+  if (customer === null || identifier === null) return null;
+  const value = row.reported;
+  return { meter, reportAs, company, customer, windowStart, windowEnd, sequence, value, timestamp, identifier };
+}
+
+async function answerTo(call: () => Promise<ReportAnswer>): Promise<ReportAnswer> {
+  try {
+    return await call();
+  } catch (error) {
+    // A reporter should not throw; when it does, nothing is known of the call.
+    const reason = error instanceof Error ? error.message : String(error);
+    return { kind: "unknown", reason, requestId: null, freshKey: false, retryAfterMs: null, rateLimited: false };
+  }
+}
+
+function takeHint(round: Round, answer: ReportAnswer): void {
+  if (answer.kind === "unknown") round.failuresInARow += 1;
+  else round.failuresInARow = 0;
+  if (answer.kind === "unknown" && answer.rateLimited) round.pace.slower(round.clock.now());
+  if (answer.kind === "accepted") round.pace.faster();
+  if (answer.kind === "stop") round.stopped ??= answer.reason;
+}
+
+function outcomeOf(round: Round, row: OutboxRow, answer: ReportAnswer): AttemptOutcome {
+  if (answer.kind === "stop") return { kind: "stopped", reason: answer.reason };
+  if (answer.kind !== "unknown") return answer;
+  const { reason, requestId } = answer;
+  const askedMs = Math.min(answer.retryAfterMs ?? 0, limits.retryAfterMaxMs);
+  const delayMs = Math.max(backoffMs(row.attempts, round.random()), askedMs);
+  // A server error is stored under its key and would be answered again; the identifier alone keeps the record single.
+  const { freshKey } = answer;
+  return { kind: "retry", reason, requestId, nextAttemptAt: round.clock.now() + delayMs, freshKey };
+}
+
+/** Full jitter: anywhere between the least wait and a bound that doubles with each attempt. */
+function backoffMs(attempts: number, random: number): number {
+  const bound = Math.min(limits.retryMaxMs, limits.retryMinMs * 2 ** Math.min(attempts + 1, 20));
+  return Math.floor(limits.retryMinMs + random * (bound - limits.retryMinMs));
+}

@@ -1,0 +1,282 @@
+import type { Catalog } from "../../core/catalog.ts";
+import { isMeterbookError, type ErrorCode, type MeterbookError } from "../../core/errors.ts";
+import type { UsageRecord } from "../../core/usage-record.ts";
+import { alarms, type Alarms } from "./alarms.ts";
+import { periodsOf, refreshPeriods } from "../outbox/billing-periods.ts";
+import { clockFault } from "./clock-trust.ts";
+import { reportDefinitions, type Closing, type ReportPlanSettings } from "../outbox/closing.ts";
+import { openCustomerMap, type CustomerMap, type CustomerMaker } from "../outbox/customers.ts";
+import { deliver, recordOf, type DeliverySummary } from "./delivery.ts";
+import { closeEndedParts } from "../outbox/early-parts.ts";
+import { reconsider, releaseHeld } from "../outbox/held-reports.ts";
+import { lateReports } from "../outbox/late-reports.ts";
+import { limits } from "../limits.ts";
+import { openMeterModes, type MeterModes } from "../outbox/meter-modes.ts";
+import { closeWindows, plannedRows } from "../outbox/outbox.ts";
+import { pace, type Pace } from "./pace.ts";
+import type { BilledPeriod, Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
+import { assertAccount } from "../outbox/report-account.ts";
+import { closableWindows, nextEras } from "../outbox/report-windows.ts";
+import { withReporterLease } from "./reporter-lease.ts";
+import { NO_SHADOW, openShadow } from "../outbox/shadow.ts";
+
+/** The part of billing.stripe that reporting needs. */
+export interface ReportSettings {
+  readonly unmatchedCustomer: "hold" | "create" | "error";
+  readonly report: ReportPlanSettings;
+  /** Everything but the call: rows are accepted as `shadow`. */
+  readonly shadow?: boolean;
+}
+
+export interface ReportOptions {
+  readonly store: Store;
+  readonly catalog: Catalog;
+  readonly reporter: UsageReporter & Partial<CustomerMaker>;
+  readonly settings: ReportSettings;
+  readonly clock: Clock;
+  readonly holder: string;
+  readonly random: () => number;
+  /** Resolves after so many milliseconds of the clock's time. */
+  readonly wait: (ms: number) => Promise<void>;
+  readonly onNotice?: (notice: { readonly code: ErrorCode; readonly text: string }) => void;
+  /** Kept from round to round, it remembers the biller's rate limits. */
+  readonly pace?: Pace;
+  /** Kept from round to round, it remembers what was told. */
+  readonly alarms?: Alarms;
+}
+
+export interface ReportSummary extends DeliverySummary {
+  /** Rows made of ended windows. */
+  readonly closed: number;
+  /** Held rows that got their customer. */
+  readonly released: number;
+  /** Rows that wait for a customer or meter, and those that were closed now and cannot be sent. */
+  readonly held: number;
+  /** True = nothing is sent on purpose: what counts as accepted is what would have been sent. */
+  readonly shadow: boolean;
+}
+
+/**
+ * One round: customers, held rows, ended windows, delivery until nothing is due. Null = another node reports.
+ * While the biller cannot be reached or refuses the key, usage stays due, and one notice says so.
+ */
+export function reportOnce(options: ReportOptions): Promise<ReportSummary | null> {
+  return withReporterLease(options, (keepLease) => round(options, keepLease));
+}
+
+interface Round extends ReportOptions {
+  readonly keepLease: () => Promise<boolean>;
+  readonly alarms: Alarms;
+}
+
+async function round(options: ReportOptions, keepLease: () => Promise<boolean>): Promise<ReportSummary> {
+  const { store, catalog, clock } = options;
+  const own: Round = { ...options, keepLease, alarms: options.alarms ?? alarms() };
+  const shadow = options.settings.shadow === true;
+  const prepared = await prepare(own);
+  const { refused: stopped, modes } = prepared;
+  const delivered =
+    stopped !== null || modes === null
+      ? { ...NOTHING_SENT, stopped, gaveUp: stopped === null }
+      : await deliverRound(own, modes);
+  if (delivered.stopped === null && modes !== null) own.alarms.end(REFUSED);
+  const late = await lateReports(store, catalog, periodsOf(store), clock.now());
+  if (late !== null) options.onNotice?.({ code: "METER_REPORT_LATE", text: late });
+  return { ...prepared.counts, ...delivered, shadow };
+}
+
+async function deliverRound(options: Round, modes: MeterModes): Promise<DeliverySummary> {
+  const { store, settings, clock, alarms: told, onNotice } = options;
+  const shadow = await openShadow(store, shadowSetting(settings), clock.now());
+  const { standing } = modes;
+  const gates = { store, shadow, standing, periods: periodsOf(store), graceMs: settings.report.graceMs };
+  const delivered = await deliver({ ...options, gates, pace: options.pace ?? pace() });
+  if (delivered.accepted > 0) told.end("gave up");
+  if (delivered.stopped !== null) {
+    const text = `All sending is stopped: ${delivered.stopped}`;
+    told.raise(REFUSED, { code: REFUSED, text }, onNotice);
+  } else if (delivered.gaveUp) {
+    const text = "No clear answer came several times in a row; the rest waits for the next round.";
+    told.raise("gave up", { code: "METER_STRIPE_UNREACHABLE", text }, onNotice);
+  }
+  return delivered;
+}
+
+function shadowSetting({ shadow, report }: ReportSettings): { readonly isOn: boolean; readonly windowMs: number } {
+  return { isOn: shadow === true, windowMs: report.windowMs };
+}
+
+const NOTHING_SENT: DeliverySummary = {
+  accepted: 0,
+  retried: 0,
+  dead: 0,
+  conflicts: 0,
+  waiting: 0,
+  stopped: null,
+  gaveUp: false,
+};
+
+interface Prepared {
+  readonly counts: { readonly closed: number; readonly released: number; readonly held: number };
+  readonly refused: string | null;
+  /** Null = it could not be learned whose key this is, so nothing may be sent with it. */
+  readonly modes: MeterModes | null;
+}
+
+async function prepare(options: Round): Promise<Prepared> {
+  const { store, reporter, alarms: told, onNotice } = options;
+  let modes: MeterModes | null = null;
+  try {
+    await assertAccount(store, await reporter.account());
+    modes = await modesOf(options, (reportAs, reason) => {
+      const fault = `mismatch ${reportAs}`;
+      if (reason === null) told.end(fault);
+      else told.raise(fault, { code: "METER_STRIPE_METER_MISMATCH", text: reason }, onNotice);
+    });
+    // A meter that is not what the configuration says of it is told at once, not when its first window closes.
+    for (const { eventTimeWindow, reportAs } of (await reportDefinitions(options)).values())
+      if (eventTimeWindow !== undefined) await modes.standing(reportAs);
+    const { report } = options.settings;
+    const wrongClock = await clockFault(store, reporter, report, options.clock.now());
+    if (wrongClock !== null) return { counts: await nothingClosed(store), refused: wrongClock, modes };
+    const counts = await closeRound(options, modes);
+    // A key may be refused for reports alone: that is over when a round meets no refusal at all.
+    for (const fault of BILLER_CODES) if (fault !== REFUSED) told.end(fault);
+    return { counts, refused: null, modes };
+  } catch (error) {
+    if (!isMeterbookError(error) || !isOfBiller(error)) throw error;
+    told.raise(error.code, { code: error.code, text: error.message }, onNotice);
+    const refused = error.code === "METER_STRIPE_UNREACHABLE" ? null : error.message;
+    return { counts: await nothingClosed(store), refused, modes };
+  }
+}
+
+async function nothingClosed(store: Store): Promise<Prepared["counts"]> {
+  const { outbox } = await store.counts();
+  return { closed: 0, released: 0, held: outbox.held };
+}
+
+/** Releases what got its customer, closes what a billing period's end needs, then all ended windows. */
+async function closeRound(options: Round, modes: MeterModes): Promise<Prepared["counts"]> {
+  const { store, settings, reporter, clock, onNotice } = options;
+  const present = await refreshPeriods(store, reporter, clock.now());
+  const closing = await openClosing(options, modes, { present, readOnly: false });
+  const { released, held } = await releaseHeld(closing, modes);
+  const early = await closeEndedParts(closing, modes, present);
+  const ended = await closeWindows(closing, modes);
+  const nowHeld = [...early.held, ...ended.held];
+  const unmatched = new Set(nowHeld.filter(({ reason }) => reason === "no_customer").map(({ company }) => company));
+  if (settings.unmatchedCustomer === "error" && unmatched.size > 0) {
+    onNotice?.({
+      code: "METER_CUSTOMER_UNMATCHED",
+      text: `No customer bears the company id ${[...unmatched].slice(0, 10).join(", ")}; the usage is held.`,
+    });
+  }
+  return { closed: early.closed + ended.closed, released, held: held + nowHeld.length };
+}
+
+function isOfBiller({ code }: MeterbookError): boolean {
+  return BILLER_CODES.includes(code);
+}
+
+/** One alarm for a refused key, whether a report or a question met it. */
+const REFUSED: ErrorCode = "METER_STRIPE_REFUSED";
+
+const BILLER_CODES: readonly ErrorCode[] = [
+  "METER_STRIPE_REFUSED",
+  "METER_STRIPE_ACCOUNT_CHANGED",
+  "METER_STRIPE_UNREACHABLE",
+];
+
+type ClosingOptions = Pick<ReportOptions, "store" | "catalog" | "reporter" | "settings" | "clock"> &
+  Partial<Pick<Round, "keepLease">>;
+
+async function modesOf(
+  { store, catalog, reporter }: Pick<ReportOptions, "store" | "catalog" | "reporter">,
+  onMismatch?: (reportAs: string, reason: string | null) => void,
+): Promise<MeterModes> {
+  const definitions = (await reportDefinitions({ store, catalog })).values();
+  const meter = (reportAs: string): Promise<MeterAnswer> => reporter.meter(reportAs);
+  return openMeterModes({ store, meter, definitions, ...(onMismatch === undefined ? {} : { onMismatch }) });
+}
+
+async function openClosing(
+  options: ClosingOptions,
+  modes: MeterModes,
+  { present, readOnly }: { readonly present: readonly BilledPeriod[]; readonly readOnly: boolean },
+): Promise<Closing> {
+  const { store, catalog, reporter, settings, clock } = options;
+  const account = await reporter.account();
+  await assertAccount(store, account);
+  const customers = await openCustomerMap({ store, reporter, clock, unmatched: settings.unmatchedCustomer, readOnly });
+  return {
+    store,
+    catalog,
+    report: settings.report,
+    account,
+    customers,
+    meter: modes.standing,
+    periods: periodsOf(store, present),
+    shadow: await openShadow(store, { ...shadowSetting(settings), readOnly }, clock.now()),
+    taken: new Set(),
+    keepLease: options.keepLease ?? isAlone,
+    now: clock.now(),
+  };
+}
+
+/** A window or row that would not be sent. */
+type HeldUsage = Pick<NewOutboxRow, "meter" | "reportAs" | "company" | "windowStart" | "windowEnd" | "raw" | "reason">;
+
+export interface ReportPlan {
+  /** The exact records that the next round would send. */
+  readonly records: readonly UsageRecord[];
+  readonly held: readonly HeldUsage[];
+}
+
+/** A held row may still bear the address that it had before: what decides is its state. */
+function isToBeReported({ state, kind }: OutboxRow | NewOutboxRow): boolean {
+  return kind !== "cancel" && (state === "pending" || state === "sending");
+}
+
+/** What reportOnce would send now. Writes nothing, here or at the biller; without a reporter nothing can be addressed. */
+export async function planReport(
+  options: Omit<ClosingOptions, "reporter"> & { readonly reporter: ReportOptions["reporter"] | null },
+): Promise<ReportPlan> {
+  const { reporter, store, clock, settings } = options;
+  const closing = reporter === null ? withoutReporter(options) : await closingForPlan({ ...options, reporter });
+  const reconsidered = await reconsider(closing);
+  const eras = await nextEras(store, settings.report.windowMs, clock.now());
+  const windows = await closableWindows(store, eras, clock.now(), settings.report.latenessMs, limits.heldRowsMax);
+  const rows: (OutboxRow | NewOutboxRow)[] = [
+    ...(await store.outbox({ state: "sending", limit: limits.heldRowsMax })),
+    ...(await store.outbox({ state: "pending", limit: limits.heldRowsMax })),
+    ...reconsidered.map(({ row, placement }) => ({ ...row, ...placement })),
+    ...(await plannedRows(closing, windows)).rows.flatMap(({ row }) => row ?? []),
+  ];
+  const held = rows.filter(({ state }) => state === "held");
+  return {
+    records: rows.filter(isToBeReported).flatMap((row) => recordOf(row) ?? []),
+    held: reporter === null ? held.map((row) => ({ ...row, reason: "no_stripe_key" })) : held,
+  };
+}
+
+async function closingForPlan(options: ClosingOptions): Promise<Closing> {
+  const present = await options.reporter.periods();
+  return openClosing(options, await modesOf(options), { present, readOnly: true });
+}
+
+function withoutReporter({ store, catalog, settings, clock }: Omit<ClosingOptions, "reporter">): Closing {
+  const nobody = { account: "", customers: NOBODY, meter: anyMeter, periods: async () => [], shadow: NO_SHADOW };
+  return { store, catalog, report: settings.report, ...nobody, taken: new Set(), keepLease: isAlone, now: clock.now() };
+}
+
+/** A dry run needs no lease: it writes nothing. */
+async function isAlone(): Promise<boolean> {
+  return true;
+}
+
+const NOBODY: CustomerMap = { resolve: async () => ({ kind: "missing" }), ask: async () => undefined };
+
+async function anyMeter(): Promise<MeterAnswer> {
+  return { kind: "ready", keepsLast: null };
+}

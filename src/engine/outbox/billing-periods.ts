@@ -1,0 +1,114 @@
+import { limits } from "../limits.ts";
+import type { BilledPeriod, BillerLane, Store, UsageReporter } from "../ports.ts";
+
+/** What is known of the billing periods of a lane. */
+export type PeriodsOf = (lane: BillerLane) => Promise<readonly BilledPeriod[]>;
+
+const NOTE = "periods.read_at";
+
+/**
+ * The present billing periods as the biller tells them, read into the store once an hour. They stay there for ever, since
+ * the biller tells only the present ones, and late usage belongs to an earlier one. Throws as the reporter does.
+ */
+export async function refreshPeriods(
+  store: Store,
+  reporter: Pick<UsageReporter, "periods">,
+  now: number,
+): Promise<readonly BilledPeriod[]> {
+  const present = await reporter.periods();
+  const readAt = Number((await store.getNote(NOTE)) ?? Number.NaN);
+  if (hourOf(readAt) === hourOf(now)) return present;
+  if (present.length > 0) await store.putPeriods([...cutShort(await store.periods(), present), ...present]);
+  await store.putNote(NOTE, String(now));
+  return present;
+}
+
+/**
+ * Known periods that are told no more since a new one began before their end, as by a new billing anchor: they ended there.
+ * Else they would hold usage of the new period too, and make it late once their own end has passed.
+ */
+function cutShort(known: readonly BilledPeriod[], present: readonly BilledPeriod[]): readonly BilledPeriod[] {
+  const knownNames = new Set(known.map(nameOf));
+  const told = new Set(present.map(nameOf));
+  const begun = new Map<string, number[]>();
+  for (const period of present)
+    if (!knownNames.has(nameOf(period))) begun.set(keyOf(period), [...(begun.get(keyOf(period)) ?? []), period.from]);
+  return known.flatMap((period) => {
+    const inside = (begun.get(keyOf(period)) ?? []).filter((from) => period.from < from && from < period.to);
+    return inside.length === 0 || told.has(nameOf(period)) ? [] : [{ ...period, to: Math.min(...inside) }];
+  });
+}
+
+function nameOf({ from, ...lane }: BilledPeriod): string {
+  return JSON.stringify([keyOf(lane), from]);
+}
+
+/** The hour of the clock, from the minute on at which periods are read again. */
+function hourOf(at: number): number {
+  return Math.floor((at - limits.periodsAfterHourMs) / limits.reporterPeriodsMs);
+}
+
+/** The stored periods of each lane, read once, with what the biller told since. */
+export function periodsOf(store: Pick<Store, "periods">, told: readonly BilledPeriod[] = []): PeriodsOf {
+  const known = new Map<string, Promise<readonly BilledPeriod[]>>();
+  const newer = new Map<string, BilledPeriod[]>();
+  for (const period of told) newer.set(keyOf(period), [...(newer.get(keyOf(period)) ?? []), period]);
+  const read = async ({ customer, reportAs }: BillerLane, own: readonly BilledPeriod[]) => {
+    const stored = await store.periods({ customer, reportAs });
+    return [...stored.filter(({ from }) => !own.some((period) => period.from === from)), ...own];
+  };
+  return (lane) => {
+    const key = keyOf(lane);
+    const periods = known.get(key) ?? read(lane, newer.get(key) ?? []);
+    known.set(key, periods);
+    return periods;
+  };
+}
+
+function keyOf({ customer, reportAs }: BillerLane): string {
+  return JSON.stringify([customer, reportAs]);
+}
+
+/** The instants at which a lane's usage goes to another invoice. */
+export function boundariesOf(periods: readonly BilledPeriod[]): readonly number[] {
+  return periods.flatMap(({ from, to }) => [from, to]);
+}
+
+/** The periods that hold an instant. One between two that were never told belongs to the one that renewed into the later. */
+export function periodsAt(periods: readonly BilledPeriod[], timestamp: number): readonly BilledPeriod[] {
+  const holding = periods.filter(({ from, to }) => from <= timestamp && timestamp < to);
+  if (holding.length > 0) return holding;
+  const earlier = periods
+    .filter(({ to }) => to <= timestamp)
+    .toSorted((a, b) => a.to - b.to)
+    .at(-1);
+  const later = periods
+    .filter(({ from }) => from > timestamp)
+    .toSorted((a, b) => a.from - b.from)
+    .at(0);
+  if (earlier?.renews !== true || later === undefined) return [];
+  return [{ ...earlier, from: earlier.to, to: later.from }];
+}
+
+/**
+ * Whether usage of this event time comes too late for its invoice: one of its periods ended so long ago that the biller
+ * finalises, or is about to. False where no period is known, since then nothing says so.
+ */
+export function isInvoiceFinal(
+  periods: readonly BilledPeriod[],
+  timestamp: number,
+  now: number,
+  graceMs: number,
+): boolean {
+  return periodsAt(periods, timestamp).some(({ to }) => to < now - graceMs + limits.finalSafetyMs);
+}
+
+/** The period that runs now; the one that began last where several do. Null when nothing is billed now. */
+export function currentPeriod(periods: readonly BilledPeriod[], now: number): BilledPeriod | null {
+  return (
+    periods
+      .filter(({ from, to }) => from <= now && now < to)
+      .toSorted((a, b) => a.from - b.from)
+      .at(-1) ?? null
+  );
+}

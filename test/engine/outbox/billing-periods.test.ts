@@ -1,0 +1,45 @@
+import { expect, it } from "vitest";
+
+import { recordingReporter } from "../../../src/testing/recording-reporter.ts";
+import { onBothStores } from "../both-stores.ts";
+import { chat, DAY, HOUR, MINUTE, START, world } from "../world.ts";
+
+const LANE = { customer: "cus_1", reportAs: "chat_tokens", renews: true };
+
+onBothStores("a billing period that a new anchor cuts short", (make) => {
+  it("ends where the new one begins: usage after that is not late when its first end has passed", async () => {
+    const { store, clock, take, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    const [anchor, firstEnd] = [START + HOUR + 10 * MINUTE, START + 3 * HOUR];
+    reporter.setPeriods([{ ...LANE, from: START - 20 * DAY, to: firstEnd }]);
+    await take(chat("10"));
+    clock.set(START + HOUR + 5 * MINUTE);
+    await round(reporter);
+    reporter.setPeriods([{ ...LANE, from: anchor, to: anchor + 30 * DAY }]);
+    clock.set(firstEnd + 3 * HOUR);
+    await round(reporter);
+    await take(chat("7", { time: START + 2 * HOUR }), chat("1", { time: START + MINUTE }));
+    await round(reporter);
+    expect(await store.periods()).toMatchObject([{ to: anchor }, { from: anchor }]);
+    expect(
+      (await store.outbox({ limit: 9 })).map(({ windowStart, state, reason }) => [windowStart, state, reason]),
+    ).toEqual([
+      [START, "accepted", null],
+      [START, "held", "late_usage"],
+      [START + 2 * HOUR, "accepted", null],
+    ]);
+  });
+
+  it("stays as it is beside another subscription's, while it is told", async () => {
+    const { store, clock, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    const first = { ...LANE, from: START - 20 * DAY, to: START + 10 * DAY };
+    const second = { ...LANE, from: START, to: START + 30 * DAY };
+    reporter.setPeriods([first]);
+    await round(reporter);
+    reporter.setPeriods([first, second]);
+    clock.advance(2 * HOUR);
+    await round(reporter);
+    expect(await store.periods()).toEqual([first, second]);
+  });
+});
