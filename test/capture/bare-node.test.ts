@@ -1,14 +1,9 @@
 import http from "node:http";
 
 import onHeaders from "on-headers";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { ArrayRecorder, GET, rawAnswer, rig, serve, untyped, type Running } from "./rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
+import { ArrayRecorder, GET, rawAnswer, rig, serveForTest, untyped } from "./rig.ts";
 
 type Program = (response: http.ServerResponse, request: http.IncomingMessage) => void;
 
@@ -151,11 +146,10 @@ const programs: Record<string, Program> = {
 };
 
 async function bytesOf(program: Program, listener: http.RequestListener | null, request: string): Promise<string> {
-  const server = await serve((incoming, response) => {
+  const server = await serveForTest((incoming, response) => {
     listener?.(incoming, response);
     program(response, incoming);
   });
-  running.push(server);
   const answer = await rawAnswer(server.port, request);
   return answer.replace(/^Date: .*$/gm, "Date: …");
 }
@@ -256,12 +250,11 @@ describe("facts of the head that was sent", () => {
 
   it("see what middleware that was mounted before adds at the last moment", async () => {
     const parts = rig();
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       onHeaders(response, () => response.setHeader("X-Tokens-Used", "7"));
       parts.middleware(request, response);
       response.end("x");
     });
-    running.push(server);
     await rawAnswer(server.port, GET("/", "Connection: close"));
     expect(parts.recorder.events[0]?.response?.headers).toEqual({ "x-tokens-used": "7" });
   });
@@ -298,7 +291,7 @@ describe("an answer that is complete before end()", () => {
       const recorder = new ArrayRecorder({ durable });
       const parts = rig({}, { recorder });
       const linesAtWrite: number[] = [];
-      const server = await serve((request, response) => {
+      const server = await serveForTest((request, response) => {
         const { socket } = request;
         const write = socket.write.bind(socket);
         socket.write = (...given: [string]) => {
@@ -314,7 +307,6 @@ describe("an answer that is complete before end()", () => {
           recorder.waiting[0]?.();
         });
       });
-      running.push(server);
       await rawAnswer(server.port, GET("/", "Connection: close"));
       expect(linesAtWrite.at(-1)).toBe(1);
       expect(recorder.lines).toHaveLength(1);
@@ -324,7 +316,7 @@ describe("an answer that is complete before end()", () => {
 
   it("waits for end() where more may come", async () => {
     const parts = rig();
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       response.setHeader("Content-Length", 4);
       response.write("fin");
@@ -333,7 +325,6 @@ describe("an answer that is complete before end()", () => {
       Reflect.get(request, "meter").add("tokens", 1);
       response.end("e");
     });
-    running.push(server);
     await rawAnswer(server.port, GET("/", "Connection: close"));
     expect(parts.recorder.events[0]?.values).toEqual({ tokens: "1" });
     expect(parts.capture.inFlight()).toBe(0);
@@ -344,11 +335,10 @@ describe("bytes that wait for the disk", () => {
   it("hold a pipeline together, and let all of it go", async () => {
     const recorder = new ArrayRecorder({ durable: true });
     const parts = rig({}, { recorder });
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       response.end(request.url);
     });
-    running.push(server);
     const answer = rawAnswer(server.port, GET("/1") + GET("/2", "Connection: close"));
     await recorder.has(2);
     recorder.waiting[1]?.();
@@ -360,11 +350,10 @@ describe("bytes that wait for the disk", () => {
   it("go nowhere when the client has left meanwhile", async () => {
     const recorder = new ArrayRecorder({ durable: true });
     const parts = rig({}, { recorder });
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       response.end("fine");
     });
-    running.push(server);
     const client = http.get(server.url, { agent: false });
     client.on("error", () => undefined);
     await recorder.has(1);

@@ -1,15 +1,10 @@
 import type http from "node:http";
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import type { MeteredRequest, MeterOptions } from "../../src/capture/options.ts";
 import { limits } from "../../src/engine/limits.ts";
-import { meteredRequest, ask, meterOf, rig, serve, tokensMeter, type Rig, type Running } from "./rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
+import { meteredRequest, ask, meterOf, rig, serveForTest, tokensMeter, type Rig } from "./rig.ts";
 
 type Handler = (request: MeteredRequest, response: http.ServerResponse) => void;
 const echo: Handler = (request, response) => void request.resume().on("end", () => response.end("fine"));
@@ -19,11 +14,10 @@ async function asked(
   options: http.RequestOptions & { body?: string } = {},
   handler: Handler = echo,
 ): Promise<Rig> {
-  const server = await serve((request, response) => {
+  const server = await serveForTest((request, response) => {
     parts.middleware(request, response);
     handler(meteredRequest(request), response);
   });
-  running.push(server);
   await ask(`${server.url}/chat`, options);
   return parts;
 }
@@ -259,11 +253,10 @@ describe("what is told", () => {
 
   it("once, when none of the first requests had an identity", async () => {
     const parts = rig();
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       response.writeHead(200, { "X-Tokens-Used": "7" }).end();
     });
-    running.push(server);
     for (let at = 0; at < limits.startUpRequests; at++) {
       expect(parts.notices).toEqual([]);
       await ask(server.url);
@@ -279,11 +272,10 @@ describe("what is told", () => {
       { identifyCompany: () => "acme" },
       { meters: [meterOf("response.headers.X-Token-Used"), meterOf("response.headers.X-Seen")] },
     );
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       response.writeHead(request.url === "/" ? 200 : 404, { "X-Tokens-Used": "7", "X-Seen": "1" }).end();
     });
-    running.push(server);
     await ask(`${server.url}/other`);
     for (let at = 0; at < limits.startUpRequests + 1; at++) await ask(server.url);
     expect(parts.notices).toMatchObject([

@@ -5,7 +5,7 @@ import compression from "compression";
 import connect from "connect";
 import express5 from "express";
 import express4 from "express4";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import {
   ArrayRecorder,
@@ -16,22 +16,10 @@ import {
   meterOf,
   rawAnswer,
   rig,
-  serve,
+  serveForTest,
   tokensMeter,
   type Rig,
-  type Running,
 } from "./rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
-
-async function served(listener: http.RequestListener): Promise<Running> {
-  const server = await serve(listener);
-  running.push(server);
-  return server;
-}
 
 const routes = (parts: Rig): (string | null | undefined)[] =>
   parts.recorder.events.map((event) => event.request?.route);
@@ -52,7 +40,7 @@ describe.each([
     router.get("/", (_request, response) => void response.send("root"));
     app.use("/v1/:tenant", router);
     app.post("/chat", (_request, response) => void response.json({}));
-    const server = await served(app);
+    const server = await serveForTest(app);
     await ask(`${server.url}/v1/acme/items/7?x=1`);
     await ask(`${server.url}/v1/acme`);
     await ask(`${server.url}/chat`, { method: "POST" });
@@ -79,7 +67,7 @@ describe.each([
     );
     app.use("/v1/acme", router);
     app.use(answerError);
-    const server = await served(app);
+    const server = await serveForTest(app);
     for (const kind of ["throws", "passes", "rejects"])
       expect((await ask(`${server.url}/v1/acme/${kind}/a%20b`)).status).toBe(500);
     expect(routes(parts)).toEqual(["/v1/acme/throws/:id", "/v1/acme/passes/:id", "/v1/acme/rejects/:id"]);
@@ -96,7 +84,7 @@ describe.each([
       meteredRequest(request).meter.route = "/v1/:tenant/x";
       response.end();
     });
-    await ask(`${(await served(app)).url}/v1/acme/x`);
+    await ask(`${(await serveForTest(app)).url}/v1/acme/x`);
     expect(routes(parts)).toEqual(["/v1/:tenant/x"]);
   });
 
@@ -106,7 +94,7 @@ describe.each([
     app.use(parts.middleware);
     app.use("/v1", parts.middleware);
     app.get("/v1/x", (_request, response) => void response.send("fine"));
-    const server = await served(app);
+    const server = await serveForTest(app);
     await ask(`${server.url}/v1/x`);
     await ask(`${server.url}/v1/x`);
     expect(parts.recorder.events).toHaveLength(2);
@@ -118,7 +106,7 @@ describe.each([
     const app = express();
     app.use(parts.middleware, compression({ threshold: 0 }));
     app.get("/x", (_request, response) => void response.set("X-Tokens-Used", "7").send("fine ".repeat(1000)));
-    const server = await served(app);
+    const server = await serveForTest(app);
     expect(await gunzipped(server.url)).toBe("fine ".repeat(1000));
     expect(parts.recorder.events).toMatchObject([
       { request: { route: "/x" }, response: { headers: { "x-tokens-used": "7" } } },
@@ -139,7 +127,7 @@ describe.each([
         (_request, response) =>
           void response.json({ usage: { total: 137, other: 1 }, model: "m", text: "secret ".repeat(500) }),
       );
-      const server = await served(app);
+      const server = await serveForTest(app);
       expect(JSON.parse(await gunzipped(server.url))).toMatchObject({ model: "m" });
       const [event] = parts.recorder.events;
       expect(event?.faults ?? event?.response?.body).toEqual(
@@ -156,7 +144,7 @@ describe.each([
       const compress = compression({ threshold: 0 });
       app.use(order === "before" ? [compress, parts.middleware] : [parts.middleware, compress]);
       app.get("/x", (_request, response) => void response.set("X-Tokens-Used", "7").send("fine ".repeat(1000)));
-      const server = await served(app);
+      const server = await serveForTest(app);
       const answer = gunzipped(server.url);
       await parts.recorder.has(1);
       parts.recorder.waiting[0]?.();
@@ -176,7 +164,7 @@ describe.each([
         if (!parser) for await (const chunk of request) chunks.push(untyped(chunk));
         response.send(parser ? JSON.stringify(request.body) : Buffer.concat(chunks).toString());
       });
-      const server = await served(app);
+      const server = await serveForTest(app);
       const body = JSON.stringify({ n: 5, model: "m", prompt: "secret" });
       expect(
         (await ask(`${server.url}/x`, { method: "POST", body, headers: { "content-type": "application/json" } })).body,
@@ -201,7 +189,7 @@ describe.each([
       next();
     });
     app.get("/x", (_request, response) => void response.send("fine"));
-    await ask(`${(await served(app)).url}/x`);
+    await ask(`${(await serveForTest(app)).url}/x`);
     expect(parts.recorder.events).toMatchObject([{ company: "acme", user: "u1" }]);
   });
 
@@ -218,7 +206,7 @@ describe.each([
       next();
     });
     app.get("/x", (_request, response) => void response.send("fine"));
-    const answer = await ask(`${(await served(app)).url}/x`);
+    const answer = await ask(`${(await serveForTest(app)).url}/x`);
     expect(answer.headers).toMatchObject({ "x-tokens-used": "7", "content-length": "4" });
     expect(parts.recorder.events[0]?.response?.headers).toEqual({ "x-tokens-used": "7" });
   });
@@ -233,7 +221,7 @@ describe("Connect", () => {
       response.setHeader("X-Tokens-Used", "7");
       response.end("fine");
     });
-    await ask(`${(await served(app)).url}/v1/chat?x=1`);
+    await ask(`${(await serveForTest(app)).url}/v1/chat?x=1`);
     expect(parts.recorder.events).toMatchObject([
       { request: { path: "/v1/chat", route: "/v1/chat" }, response: { headers: { "x-tokens-used": "7" } } },
     ]);

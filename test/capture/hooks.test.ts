@@ -1,20 +1,16 @@
 import { createHmac } from "node:crypto";
 import type http from "node:http";
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import type { MeteredRequest, MeterOptions } from "../../src/capture/options.ts";
 import { limits } from "../../src/engine/limits.ts";
-import { meteredRequest, untyped, ask, meterOf, rig, serve, type Rig, type Running } from "./rig.ts";
+import { meteredRequest, untyped, ask, meterOf, rig, serveForTest, type Rig } from "./rig.ts";
 
 const nothing = (): void => undefined;
 const thrower = (): never => {
   throw new Error("oops");
 };
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
 
 async function asked(
   parts: Rig,
@@ -22,11 +18,10 @@ async function asked(
   handler: (request: MeteredRequest, response: http.ServerResponse) => void = (_request, response) =>
     void response.end("fine"),
 ): Promise<Rig> {
-  const server = await serve((request, response) => {
+  const server = await serveForTest((request, response) => {
     parts.middleware(request, response);
     handler(meteredRequest(request), response);
   });
-  running.push(server);
   expect((await ask(server.url, options)).body).toBe("fine");
   return parts;
 }
@@ -185,11 +180,10 @@ describe("identity in the settings", () => {
 
   it("reads a body that no parser read", async () => {
     const parts = rig({}, { identity: { companyId: ["request.body.org"], userId: [] } });
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       request.resume().on("end", () => response.end());
     });
-    running.push(server);
     await ask(server.url, { method: "POST", body: '{"org":"acme"}' });
     expect(parts.recorder.events[0]?.company).toBe("acme");
   });
@@ -296,13 +290,12 @@ describe("leaving out", () => {
 
   it("excludes health checks, and gives their handlers a meter that does nothing", async () => {
     const parts = rig();
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       meteredRequest(request).meter.add("x", 1);
       meteredRequest(request).meter.route = "/x";
       response.end();
     });
-    running.push(server);
     for (const path of ["/healthz", "/health", "/healthy", "/health/records"]) await ask(server.url + path);
     expect(parts.recorder.events.map((event) => event.request?.path)).toEqual(["/healthy", "/health/records"]);
     expect(parts.capture.stats().excluded).toBe(2);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import http from "node:http";
 
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import type { MeteredRequest } from "../../src/capture/options.ts";
 import {
@@ -14,25 +14,20 @@ import {
   rawAnswer,
   rawClient,
   rig,
-  serve,
+  serveForTest,
   type Rig,
   type Running,
 } from "./rig.ts";
 
 const nothing = (): void => undefined;
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
 
 type Handler = (request: MeteredRequest, response: http.ServerResponse) => void;
 
 async function metered(parts: Rig, handler: Handler): Promise<Running> {
-  const server = await serve((request, response) => {
+  const server = await serveForTest((request, response) => {
     parts.middleware(request, response);
     handler(meteredRequest(request), response);
   });
-  running.push(server);
   return server;
 }
 
@@ -198,7 +193,7 @@ describe("the end of a response", () => {
   it("has its line before the last byte leaves", async () => {
     const parts = rig();
     let linesAtEnd = -1;
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       const { socket } = response;
       const write = socket?.write.bind(socket);
       if (socket === null || write === undefined) return;
@@ -209,7 +204,6 @@ describe("the end of a response", () => {
       parts.middleware(request, response);
       response.end("fine");
     });
-    running.push(server);
     await ask(server.url);
     expect(linesAtEnd).toBe(1);
   });
@@ -316,12 +310,11 @@ describe("the end of a response", () => {
 
   it("records an answer that ended before the middleware saw it", async () => {
     const parts = rig();
-    const server = await serve((request, response) => {
+    const server = await serveForTest((request, response) => {
       response.setHeader("X-Tokens-Used", "7");
       response.end("fine");
       parts.middleware(request, response);
     });
-    running.push(server);
     await ask(server.url);
     expect(parts.recorder.events).toMatchObject([{ response: { status: 200, headers: { "x-tokens-used": "7" } } }]);
     expect(parts.recorder.lines).toHaveLength(1);

@@ -2,12 +2,15 @@ import { once } from "node:events";
 import http from "node:http";
 import net, { type AddressInfo } from "node:net";
 
+import { onTestFinished } from "vitest";
+
 import { createCapture, type Capture, type CaptureSetup } from "../../src/capture/capture.ts";
 import { checkOptions, type MeteredRequest, type MeterOptions } from "../../src/capture/options.ts";
 import type { Recorder } from "../../src/capture/recorder.ts";
 import { planCapture } from "../../src/core/capture-plan.ts";
 import type { Amendment, UsageEvent } from "../../src/core/event.ts";
 import type { MeterDefinition } from "../../src/core/meter.ts";
+import { tokenMeter } from "../core/match-fixtures.ts";
 
 /** A value with its type forgotten: for calls that the types forbid. */
 export const untyped = (value: unknown) => Reflect.get({ value }, nameOfValue);
@@ -60,20 +63,7 @@ export class ArrayRecorder implements Recorder {
   }
 }
 
-export const tokensMeter: MeterDefinition = {
-  key: "chat_tokens",
-  name: "Chat tokens",
-  unit: "token",
-  eventType: null,
-  match: [],
-  aggregate: "sum",
-  value: "response.headers.X-Tokens-Used",
-  groupBy: {},
-  missingValue: "hold",
-  allowNegative: false,
-  report: true,
-  reportAs: "chat_tokens",
-};
+export const tokensMeter = tokenMeter({ eventType: null, match: [] });
 
 export function meterOf(value: string, groupBy: Record<string, string> = {}): MeterDefinition {
   return { ...tokensMeter, value, groupBy };
@@ -146,11 +136,19 @@ export async function serve(
     port,
     server,
     async close() {
+      if (!server.listening) return;
       server.close();
       server.closeAllConnections();
       await once(server, "close");
     },
   };
+}
+
+/** The same, closed when the test that asked for it ends. */
+export async function serveForTest(...args: Parameters<typeof serve>): Promise<Running> {
+  const running = await serve(...args);
+  onTestFinished(() => running.close());
+  return running;
 }
 
 export interface Answer {

@@ -3,27 +3,16 @@ import { Duplex } from "node:stream";
 
 import express5 from "express";
 import express4 from "express4";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { isDeeper } from "../../src/capture/json-text.ts";
 import { inertMeter } from "../../src/capture/metered-request.ts";
 import type { MeterOptions } from "../../src/capture/options.ts";
 import { limits } from "../../src/engine/limits.ts";
-import { ArrayRecorder, ask, meteredRequest, meterOf, rig, serve, untyped, type Rig, type Running } from "./rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
-
-async function served(listener: http.RequestListener): Promise<Running> {
-  const server = await serve(listener);
-  running.push(server);
-  return server;
-}
+import { ArrayRecorder, ask, meteredRequest, meterOf, rig, serveForTest, untyped, type Rig } from "./rig.ts";
 
 async function answered(parts: readonly Rig[], path = "/", options: Parameters<typeof ask>[1] = {}): Promise<void> {
-  const server = await served((request, response) => {
+  const server = await serveForTest((request, response) => {
     for (const { middleware } of parts) middleware(request, response);
     meteredRequest(request).meter.add("tokens", 2);
     meteredRequest(request).meter.route = "/hinted";
@@ -138,7 +127,7 @@ it("includes in any case, and excludes in exactly one", async () => {
 describe("an event that cannot be built", () => {
   it("is kept with what is known, held, and told once", async () => {
     const parts = rig({}, { meters: [meterOf("request.query.n")] });
-    const server = await served((request, response) => {
+    const server = await serveForTest((request, response) => {
       parts.middleware(request, response);
       Object.defineProperty(request, "rawHeaders", { value: null });
       Reflect.defineProperty(request, "originalUrl", { get: () => untyped(7) });
@@ -206,7 +195,7 @@ describe("JSON that is nested too deep", () => {
 it("knows what is in flight, and when nothing is", async () => {
   const parts = rig();
   let end: (() => void) | null = null;
-  const server = await served((request, response) => {
+  const server = await serveForTest((request, response) => {
     parts.middleware(request, response);
     end = () => void response.end("fine");
     server.server.emit("asked");
@@ -258,7 +247,7 @@ describe.each([
       seen.push(response.writableEnded);
       if (!response.writableEnded) response.end("second");
     });
-    const server = await served(app);
+    const server = await serveForTest(app);
     for (const [at, [path, body]] of [["/next", "first"] as const, ["/throws", "sent"] as const].entries()) {
       const answer = ask(server.url + path);
       await recorder.has(at + 1);

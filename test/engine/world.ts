@@ -14,6 +14,7 @@ import {
 } from "../../src/engine/delivery/report.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { manualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
+import { tokenMeter } from "../core/match-fixtures.ts";
 
 export const HOUR = 3_600_000;
 export const MINUTE = 60_000;
@@ -21,23 +22,7 @@ export const DAY = 24 * HOUR;
 /** 2026-11-22T10:00:00Z. */
 export const START = 1_795_341_600_000;
 
-export const tokens: MeterDefinition = {
-  key: "chat_tokens",
-  name: "Chat tokens",
-  unit: "token",
-  eventType: "http.request",
-  match: [
-    { path: "request.route", op: "eq", value: "/chat" },
-    { path: "response.status", op: "eq", value: 200 },
-  ],
-  aggregate: "sum",
-  value: "response.headers.X-Tokens-Used",
-  groupBy: { model: "metadata.model" },
-  missingValue: "hold",
-  allowNegative: true,
-  report: true,
-  reportAs: "chat_tokens",
-};
+export const tokens = tokenMeter({ groupBy: { model: "metadata.model" }, allowNegative: true });
 
 export const calls: MeterDefinition = {
   ...tokens,

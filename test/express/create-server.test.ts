@@ -3,19 +3,13 @@ import https from "node:https";
 
 import express5 from "express";
 import express4 from "express4";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { createServer } from "../../src/express/index.ts";
-import { ask, rig, untyped, serve, type Running } from "../capture/rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
+import { ask, rig, untyped, serveForTest, type Running } from "../capture/rig.ts";
 
 async function served(server: http.Server | https.Server): Promise<Running> {
-  const started = await serve(() => undefined, server);
-  running.push(started);
+  const started = await serveForTest(() => undefined, server);
   return started;
 }
 

@@ -1,17 +1,12 @@
 import http from "node:http";
 import { gzipSync } from "node:zlib";
 
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import type { MeterOptions } from "../../src/capture/options.ts";
 import { limits } from "../../src/engine/limits.ts";
 import { stderrLogger } from "../../src/runtime/system.ts";
-import { ask, GET, meterOf, rawAnswer, rig, serve, type Rig, type Running } from "../capture/rig.ts";
-
-const running: Running[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((server) => server.close()));
-});
+import { ask, GET, meterOf, rawAnswer, rig, serveForTest, type Rig, type Running } from "../capture/rig.ts";
 
 const HEADERS_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -25,8 +20,7 @@ async function echo(parts: Rig): Promise<Running> {
   };
   const server = http.createServer({ maxHeaderSize: HEADERS_BYTES_MAX }, listener);
   server.maxHeadersCount = 0;
-  const served = await serve(listener, server);
-  running.push(served);
+  const served = await serveForTest(listener, server);
   return served;
 }
 

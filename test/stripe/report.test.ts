@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { UsageRecord } from "../../src/core/usage-record.ts";
 import type { ReportAnswer } from "../../src/engine/ports.ts";
 import { stripeReporter } from "../../src/stripe/stripe-reporter.ts";
+import { hourRecord } from "./hour-record.ts";
 import {
   list,
   meter,
@@ -16,18 +17,7 @@ import {
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
 const date = { date: new Date(NOW).toUTCString() };
 
-const record: UsageRecord = {
-  meter: "chat_tokens",
-  reportAs: "chat_tokens",
-  company: "acme",
-  customer: "cus_1",
-  windowStart: NOW - 7_200_000,
-  windowEnd: NOW - 3_600_000,
-  sequence: 0,
-  value: 120_500_000_000_000n,
-  timestamp: NOW - 7_200_000,
-  identifier: "mb1_abc",
-};
+const record: UsageRecord = { ...hourRecord("120.5", NOW - 7_200_000, "mb1_abc"), customer: "cus_1" };
 
 const accepted: Scripted = {
   headers: date,

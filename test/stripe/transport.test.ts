@@ -4,22 +4,12 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import type { UsageRecord } from "../../src/core/usage-record.ts";
 import { stripeReporter, type StripeReporter } from "../../src/stripe/stripe-reporter.ts";
+import { hourRecord } from "./hour-record.ts";
 import { list, meter, scriptedStripe, type Script, type ScriptedStripe } from "./scripted-stripe.ts";
 
 const NOW = Date.now();
 
-const record: UsageRecord = {
-  meter: "chat_tokens",
-  reportAs: "chat_tokens",
-  company: "acme",
-  customer: "cus_1",
-  windowStart: NOW - 7_200_000,
-  windowEnd: NOW - 3_600_000,
-  sequence: 0,
-  value: 120_000_000_000_000n,
-  timestamp: NOW - 7_200_000,
-  identifier: "mb1_abc",
-};
+const record: UsageRecord = { ...hourRecord("120", NOW - 7_200_000, "mb1_abc"), customer: "cus_1" };
 
 const open: ScriptedStripe[] = [];
 afterEach(async () => {

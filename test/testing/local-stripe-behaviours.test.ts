@@ -22,7 +22,7 @@ function texts(folder: string, fits: (name: string) => boolean): string {
 
 /** What the code refuses with, by reading it: each refusal names its row. */
 function refusedWith(): readonly string[] {
-  return [...refusing().matchAll(/\b(?:refuse|rejection|new StripeRefusal)\(\s*"([\w.]+)"/g)].map(
+  return [...refusing().matchAll(/\b(?:refuse|refuseMissing|rejection|new StripeRefusal)\(\s*"([\w.]+)"/g)].map(
     (match) => match[1] ?? "",
   );
 }
@@ -47,7 +47,7 @@ it("marks every endpoint, refusal and fault, and marks nothing that is not there
 });
 
 it("refuses nowhere without naming a row", () => {
-  const calls = [...refusing().matchAll(/\b(?:refuse|rejection|new StripeRefusal)\(/g)].length;
+  const calls = [...refusing().matchAll(/\b(?:refuse|refuseMissing|rejection|new StripeRefusal)\(/g)].length;
   // A fault's row comes from its table; the two meter event endpoints pass on what the check named.
   expect(calls - refusedWith().length).toBe(3);
 });

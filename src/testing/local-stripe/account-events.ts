@@ -4,7 +4,7 @@ import { listPage, PAGE_PARAMETERS } from "./pages.ts";
 import { onlyParameters, optionalText, textList } from "./parameters.ts";
 import type { Route } from "./route.ts";
 import { isLive, nextId, nowMs, type AccountEvent, type LocalState } from "./state.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { refuseMissing } from "./stripe-refusal.ts";
 import { enqueueDeliveries } from "./webhooks/enqueue.ts";
 import { recordThinTwin } from "./webhooks/thin-events.ts";
 
@@ -38,14 +38,7 @@ export const accountEventRoutes: readonly Route[] = [
       onlyParameters(form, []);
       const id = path["id"] ?? "";
       const event = reachable(state).find((each) => each.id === id);
-      return event === undefined
-        ? refuse("account_event.not_found", {
-            status: 404,
-            message: `No such event: '${id}'`,
-            code: "resource_missing",
-            param: "id",
-          })
-        : eventObject(state, event);
+      return event === undefined ? refuseMissing("account_event.not_found", "event", id) : eventObject(state, event);
     },
   },
 ];

@@ -15,7 +15,7 @@ import {
   type CustomerRecord,
   type LocalState,
 } from "./state.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { refuseMissing } from "./stripe-refusal.ts";
 
 const KEPT = ["email", "name", "description", "phone", "metadata"] as const;
 const NOT_KEPT =
@@ -55,7 +55,8 @@ export const customerRoutes: readonly Route[] = [
     behaviours: ["customer.retrieve", "customer.retrieve_deleted"],
     answer: ({ state, path, form }) => {
       onlyParameters(form, []);
-      const record = state.customers.get(path["id"] ?? "") ?? noSuchCustomer(path["id"] ?? "");
+      const record =
+        state.customers.get(path["id"] ?? "") ?? refuseMissing("customer.not_found", "customer", path["id"] ?? "");
       return record.deleted ? deletedObject(record) : customerObject(state, record);
     },
   },
@@ -178,16 +179,9 @@ function changedFields(before: CustomerFields, form: FormTree): CustomerFields {
 
 function liveCustomer({ state, path }: Call): CustomerRecord {
   const record = state.customers.get(path["id"] ?? "");
-  return record === undefined || record.deleted ? noSuchCustomer(path["id"] ?? "") : record;
-}
-
-function noSuchCustomer(id: string): never {
-  return refuse("customer.not_found", {
-    status: 404,
-    message: `No such customer: '${id}'`,
-    code: "resource_missing",
-    param: "id",
-  });
+  return record === undefined || record.deleted
+    ? refuseMissing("customer.not_found", "customer", path["id"] ?? "")
+    : record;
 }
 
 function tell(call: Call, type: string, record: CustomerRecord): void {

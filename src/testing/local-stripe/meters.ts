@@ -4,7 +4,7 @@ import { listPage, PAGE_PARAMETERS } from "./pages.ts";
 import { missing, onlyParameters, optionalChoice, optionalMap, requiredMap, requiredText } from "./parameters.ts";
 import type { Call, Route } from "./route.ts";
 import { isLive, nextId, nowSeconds, type LocalState, type MeterRecord } from "./state.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { refuse, refuseMissing } from "./stripe-refusal.ts";
 
 const FORMULAS = ["count", "last", "sum"] as const;
 const METER_PARAMETERS = [
@@ -129,10 +129,7 @@ export function meterNamed(state: LocalState, eventName: string): MeterRecord | 
 /** The meter that the path names. */
 export function pathMeter({ state, path }: Call): MeterRecord {
   const id = path["id"] ?? "";
-  return (
-    state.meters.get(id) ??
-    refuse("meter.not_found", { status: 404, message: `No such meter: '${id}'`, code: "resource_missing", param: "id" })
-  );
+  return state.meters.get(id) ?? refuseMissing("meter.not_found", "meter", id);
 }
 
 /** The JSON of a meter as the API answers it. */

@@ -1,7 +1,7 @@
 import { localStripeBounds } from "./bounds.ts";
 import type { FormTree } from "./form-body.ts";
 import { optionalInteger, optionalText } from "./parameters.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { refuse, refuseMissing } from "./stripe-refusal.ts";
 
 /** One place in a list, newest first. A null object is skipped but still a valid cursor, as deleted objects are. */
 export interface ListEntry {
@@ -50,7 +50,5 @@ function visible(entries: readonly ListEntry[]): readonly object[] {
 
 function positionOf(entries: readonly ListEntry[], id: string, param: string, noun: string): number {
   const position = entries.findIndex((entry) => entry.id === id);
-  return position >= 0
-    ? position
-    : refuse("page.cursor_unknown", { message: `No such ${noun}: '${id}'`, code: "resource_missing", param });
+  return position >= 0 ? position : refuseMissing("page.cursor_unknown", noun, id, param);
 }

@@ -39,3 +39,9 @@ export class StripeRefusal extends Error {
 export function refuse(behaviour: BehaviourKey, text: RefusalText): never {
   throw new StripeRefusal(behaviour, text);
 }
+
+/** Refuses an id that nothing has: 404 where the path named it, 400 where a parameter did. */
+export function refuseMissing(behaviour: BehaviourKey, noun: string, id: string, param = "id"): never {
+  const status = param === "id" ? 404 : 400;
+  return refuse(behaviour, { status, message: `No such ${noun}: '${id}'`, code: "resource_missing", param });
+}

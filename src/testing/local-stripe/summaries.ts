@@ -5,7 +5,7 @@ import { listPage, PAGE_PARAMETERS, type ListEntry } from "./pages.ts";
 import { onlyParameters, optionalChoice, requiredInteger, requiredText } from "./parameters.ts";
 import type { Call, Route } from "./route.ts";
 import { isLive, nowMs, type LocalState, type MeterEventRecord, type MeterRecord } from "./state.ts";
-import { refuse } from "./stripe-refusal.ts";
+import { refuse, refuseMissing } from "./stripe-refusal.ts";
 
 const GROUP_SECONDS = { hour: 3_600, day: 86_400 } as const;
 const MINUTE_SECONDS = 60;
@@ -38,13 +38,7 @@ function listSummaries(call: Call): object {
   const end = requiredInteger(form, "end_time");
   const grouping = optionalChoice(form, "value_grouping_window", ["day", "hour"]);
   checkAligned(start, end, grouping);
-  if (!state.customers.has(customer)) {
-    refuse("customer.not_found", {
-      message: `No such customer: '${customer}'`,
-      code: "resource_missing",
-      param: "customer",
-    });
-  }
+  if (!state.customers.has(customer)) refuseMissing("customer.not_found", "customer", customer, "customer");
   const visibleUpTo = nowMs(state) - state.lags.summaryMs;
   const events = countedEvents(state, meter, customer, visibleUpTo).filter(
     ({ timestamp }) => timestamp >= start && timestamp < end,

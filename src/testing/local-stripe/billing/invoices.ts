@@ -3,7 +3,7 @@ import { listPage, PAGE_PARAMETERS } from "../pages.ts";
 import { onlyParameters, optionalChoice, optionalText } from "../parameters.ts";
 import type { Call, Route } from "../route.ts";
 import { nowSeconds, type LocalState } from "../state.ts";
-import { refuse } from "../stripe-refusal.ts";
+import { refuse, refuseMissing } from "../stripe-refusal.ts";
 import { finalizeInvoice } from "./invoice-lifecycle.ts";
 import { invoiceObject, invoiceStatus, lineObject } from "./invoice-object.ts";
 import type { InvoiceRecord, SubscriptionRecord } from "./records.ts";
@@ -139,13 +139,5 @@ function previewedSubscription(state: LocalState, form: Call["form"]): Subscript
 
 function pathInvoice({ state, path }: Call): InvoiceRecord {
   const id = path["id"] ?? "";
-  return (
-    state.invoices.get(id) ??
-    refuse("invoice.not_found", {
-      status: 404,
-      message: `No such invoice: '${id}'`,
-      code: "resource_missing",
-      param: "id",
-    })
-  );
+  return state.invoices.get(id) ?? refuseMissing("invoice.not_found", "invoice", id);
 }

@@ -12,7 +12,7 @@ import {
   requiredText,
 } from "../parameters.ts";
 import type { LocalState } from "../state.ts";
-import { refuse } from "../stripe-refusal.ts";
+import { refuse, refuseMissing } from "../stripe-refusal.ts";
 import { INTERVALS, type Interval, type PriceRecord, type PriceScheme, type Tier } from "./records.ts";
 
 /** What a price form says of its recurring part: metered on a meter that exists. */
@@ -35,13 +35,7 @@ export function readRecurring(
       message: "Starting with Stripe version 2025-03-31.basil, metered prices must be backed by meters.",
       param: "recurring[meter]",
     });
-  if (!state.meters.has(meter)) {
-    refuse("meter.not_found", {
-      message: `No such meter: '${meter}'`,
-      code: "resource_missing",
-      param: "recurring[meter]",
-    });
-  }
+  if (!state.meters.has(meter)) refuseMissing("meter.not_found", "meter", meter, "recurring[meter]");
   return {
     interval: optionalChoice(recurring, "interval", INTERVALS, "recurring[interval]") ?? missing("recurring[interval]"),
     intervalCount: optionalInteger(recurring, "interval_count", "recurring[interval_count]") ?? 1,

@@ -13,7 +13,7 @@ import {
 } from "../parameters.ts";
 import type { Call, Route } from "../route.ts";
 import { nextId, nowSeconds, type LocalState } from "../state.ts";
-import { refuse } from "../stripe-refusal.ts";
+import { refuseMissing } from "../stripe-refusal.ts";
 import { readRecurring, readScheme, readTransform } from "./price-form.ts";
 import { priceObject } from "./price-object.ts";
 import { addProduct } from "./products.ts";
@@ -61,7 +61,7 @@ export const priceRoutes: readonly Route[] = [
     behaviours: ["price.retrieve"],
     answer: (call) => {
       onlyParameters(call.form, []);
-      const price = knownPrice(call.state, call.path["id"] ?? "", 404, "id");
+      const price = knownPrice(call.state, call.path["id"] ?? "");
       return priceObject(call.state, price, isExpanded(call.form, "tiers"));
     },
   },
@@ -73,7 +73,7 @@ export const priceRoutes: readonly Route[] = [
     behaviours: ["price.update"],
     answer: ({ state, form, path }) => {
       onlyParameters(form, ["active", "metadata", "nickname"], NOT_KEPT);
-      const price = knownPrice(state, path["id"] ?? "", 404, "id");
+      const price = knownPrice(state, path["id"] ?? "");
       const nickname = unsettableText(form, "nickname", 5000);
       price.metadata = changedMetadata(price.metadata, form);
       price.isActive = optionalBoolean(form, "active") ?? price.isActive;
@@ -114,11 +114,8 @@ export function addPrice(
 }
 
 /** The price of an id, or the refusal of a missing one. */
-export function knownPrice(state: LocalState, id: string, status: 400 | 404, param: string): PriceRecord {
-  return (
-    state.prices.get(id) ??
-    refuse("price.not_found", { status, message: `No such price: '${id}'`, code: "resource_missing", param })
-  );
+export function knownPrice(state: LocalState, id: string, param = "id"): PriceRecord {
+  return state.prices.get(id) ?? refuseMissing("price.not_found", "price", id, param);
 }
 
 function priceProduct(state: LocalState, form: Call["form"]): ProductRecord {
@@ -128,10 +125,7 @@ function priceProduct(state: LocalState, form: Call["form"]): ProductRecord {
     return addProduct(state, requiredText(made, "name", { label: "product_data[name]" }));
   }
   const id = requiredText(form, "product");
-  return (
-    state.products.get(id) ??
-    refuse("product.not_found", { message: `No such product: '${id}'`, code: "resource_missing", param: "product" })
-  );
+  return state.products.get(id) ?? refuseMissing("product.not_found", "product", id, "product");
 }
 
 function priceFilter(form: Call["form"]): (price: PriceRecord) => boolean {

@@ -5,7 +5,7 @@ import { listPage, PAGE_PARAMETERS } from "../pages.ts";
 import { onlyParameters, optionalBoolean, optionalText, requiredText, unsettableText } from "../parameters.ts";
 import type { Call, Route } from "../route.ts";
 import { isLive, nextId, nowSeconds, type LocalState } from "../state.ts";
-import { refuse } from "../stripe-refusal.ts";
+import { refuse, refuseMissing } from "../stripe-refusal.ts";
 import type { ProductRecord } from "./records.ts";
 
 const PATH = "/v1/products";
@@ -108,15 +108,7 @@ function change(product: ProductRecord, form: FormTree): void {
 
 function pathProduct({ state, path }: Call): ProductRecord {
   const id = path["id"] ?? "";
-  return (
-    state.products.get(id) ??
-    refuse("product.not_found", {
-      status: 404,
-      message: `No such product: '${id}'`,
-      code: "resource_missing",
-      param: "id",
-    })
-  );
+  return state.products.get(id) ?? refuseMissing("product.not_found", "product", id);
 }
 
 function productObject(state: LocalState, product: ProductRecord): object {

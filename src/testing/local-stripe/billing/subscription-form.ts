@@ -28,7 +28,7 @@ export function readItems(state: LocalState, form: FormTree): readonly PriceReco
       });
     }
     onlyParameters(member, ["price"], ["billing_thresholds", "discounts", "metadata", "price_data", "tax_rates"]);
-    return knownPrice(state, requiredText(member, "price", { label: `${label}[price]` }), 400, `${label}[price]`);
+    return knownPrice(state, requiredText(member, "price", { label: `${label}[price]` }), `${label}[price]`);
   });
   if (prices.length > localStripeBounds.subscriptionItemsMax) {
     refuse("subscription.too_many_items", { message: "A subscription can have at most 20 items.", param: "items" });

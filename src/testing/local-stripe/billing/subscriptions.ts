@@ -11,7 +11,7 @@ import {
 } from "../parameters.ts";
 import type { Call, Route } from "../route.ts";
 import type { LocalState } from "../state.ts";
-import { refuse } from "../stripe-refusal.ts";
+import { refuse, refuseMissing } from "../stripe-refusal.ts";
 import type { SubscriptionRecord } from "./records.ts";
 import { readItems, readStart, SUBSCRIPTION_NOT_KEPT } from "./subscription-form.ts";
 import { addSubscription, endSubscription, planEnd } from "./subscription-lifecycle.ts";
@@ -107,7 +107,7 @@ export const subscriptionRoutes: readonly Route[] = [
       onlyParameters(form, ["invoice_now", "prorate"], ["cancellation_details"]);
       const subscription = pathSubscription(call);
       if (subscription.endedAt !== null) {
-        refuseMissing(subscription.id);
+        refuseMissing("subscription.not_found", "subscription", subscription.id);
       }
       endSubscription(state, subscription, optionalBoolean(form, "invoice_now") ?? false);
       return subscriptionObject(state, subscription);
@@ -164,23 +164,10 @@ function statusFits(asked: (typeof STATUSES)[number] | null, status: string): bo
 function liveCustomer(state: LocalState, id: string): string {
   return state.customers.get(id)?.deleted === false
     ? id
-    : refuse("customer.not_found", {
-        message: `No such customer: '${id}'`,
-        code: "resource_missing",
-        param: "customer",
-      });
+    : refuseMissing("customer.not_found", "customer", id, "customer");
 }
 
 function pathSubscription({ state, path }: Call): SubscriptionRecord {
   const id = path["id"] ?? "";
-  return state.subscriptions.get(id) ?? refuseMissing(id);
-}
-
-function refuseMissing(id: string): never {
-  return refuse("subscription.not_found", {
-    status: 404,
-    message: `No such subscription: '${id}'`,
-    code: "resource_missing",
-    param: "id",
-  });
+  return state.subscriptions.get(id) ?? refuseMissing("subscription.not_found", "subscription", id);
 }
