@@ -1,3 +1,5 @@
+import { Option } from "commander";
+
 import { MeterbookError } from "../core/errors.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -24,6 +26,26 @@ export function instantMs(text: string, option: string, now: number): number {
     });
   }
   return parsed;
+}
+
+/** The instants of a half-open range, where given. METER_COMMAND_INVALID when it ends before it begins. */
+export function rangeOf(
+  given: { readonly from?: string | undefined; readonly to?: string | undefined },
+  now: number,
+  fromOption = "--from",
+): { readonly from?: number; readonly to?: number } {
+  const from = given.from === undefined ? undefined : instantMs(given.from, fromOption, now);
+  const to = given.to === undefined ? undefined : instantMs(given.to, "--to", now);
+  if (from !== undefined && to !== undefined && to <= from)
+    throw new MeterbookError("METER_COMMAND_INVALID", `--to ${given.to} is not after ${fromOption} ${given.from}.`, {
+      remedy: "Name the earlier instant first; the later one is not part of it.",
+    });
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+}
+
+/** `--limit <n>` of a list; its text is read by `countOf`. */
+export function limitOption(description: string): Option {
+  return new Option("--limit <n>", description).default("50", "50");
 }
 
 /** A whole number of at least 1. */

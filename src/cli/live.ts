@@ -85,7 +85,7 @@ function eventLine(node: MeterNode, { event }: StoredEvent): string {
     const sentence = visible(explainSentence(verdict));
     return verdict.kind === "held" ? paint.yellow(sentence) : paint.dim(`${verdict.meter} ${sentence}`);
   });
-  return `${paint.dim(clockTime(event.time))}  ${visible(what).padEnd(20)} ${visible(event.company ?? "(nobody)").padEnd(10)} ${text.join(" · ")}${event.aborted === true ? paint.dim(" · client left early") : ""}`;
+  return `${paint.dim(clockTime(event.time))}  ${visible(what).padEnd(24)} ${visible(event.company ?? "(nobody)").padEnd(10)} ${text.join(" · ")}${event.aborted === true ? paint.dim(" · client left early") : ""}`;
 }
 
 /** `22:42:00  → stripe  chat_tokens  cus_demo1  +120  [200]`. */

@@ -9,6 +9,7 @@ export interface Output {
   /** One JSON value on one line (NDJSON). */
   record(value: unknown): void;
   table(rows: readonly (readonly string[])[], options?: { readonly right?: readonly number[] }): void;
+  /** Beside the result, on stderr: a line for a person, or under --json an object, so that every line can be parsed. */
   hint(text: string): void;
   /** Overwritten in place on a terminal, silent elsewhere. */
   progress(text: string | null): void;
@@ -27,7 +28,8 @@ export function output(options: { readonly json: boolean }): Output {
     line,
     record: (value) => line(JSON.stringify(value)),
     table: (rows, { right = [] } = {}) => layOut(rows, right).forEach((row) => line(row)),
-    hint: (text) => void process.stderr.write(`${paint.dim(text)}\n`),
+    hint: (text) =>
+      void process.stderr.write(options.json ? `${JSON.stringify({ hint: text })}\n` : `${paint.dim(text)}\n`),
     progress: (text) => {
       if (process.stderr.isTTY === true) process.stderr.write(`\r\u001b[2K${text ?? ""}`);
     },
@@ -70,6 +72,16 @@ export function clockTime(time: number): string {
 /** ISO instant without needless zeros: `2026-11-22T10:00:00Z`. */
 export function instant(time: number): string {
   return new Date(time).toISOString().replace(".000Z", "Z");
+}
+
+/** `1 event`, `2 events`. */
+export function numbered(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** What a list says on stderr when it ended at its bound, so that nobody takes a part for all; null when it did not. */
+export function cutHint(shown: number, limit: number): string | null {
+  return shown < limit ? null : `Only the first ${limit} are shown; --limit <n> shows more.`;
 }
 
 /** `14,220.5`: thousands for people; never used in --json. */

@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   METER_CLOSED: "Something arrived after close(), or was left when it ended.",
   METER_EVENT_NOT_FOUND: "No event has this id.",
   METER_UNKNOWN_METER: "No meter has this name.",
+  METER_UNKNOWN_REPORT: "No report has this number or identifier.",
   METER_STRIPE_REFUSED: "Stripe refused the key or a right is missing; all sending is stopped.",
   METER_STRIPE_ACCOUNT_CHANGED:
     "The database reports to another Stripe account or mode than this key's; nothing is closed or sent.",
@@ -50,6 +51,7 @@ export const ERROR_CODES = {
   METER_CLOCK_SKEW: "This machine's clock differs from Stripe's.",
   METER_DB_ON_NETWORK_DISK: "The database is on a network file system, where locks are not reliable.",
   METER_COMMAND_INVALID: "The command line has a mistake.",
+  METER_COMMAND_FAILED: "A command met a fault of meterbook's own.",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

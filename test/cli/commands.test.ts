@@ -66,7 +66,14 @@ describe("mistakes on the command line", () => {
     [["report"], 1, /METER_STRIPE_KEY_MISSING/],
     [["held", "assign", "x"], 1, /--company[\s\S]*run with --help/],
     [["replay", "chat_tokens", "--dry-run"], 1, /--from[\s\S]*run with --help/],
-    [["outbox", "frobnicate"], 1, /too many arguments[\s\S]*run with --help/],
+    [["outbox", "frobnicate"], 1, /unknown command 'frobnicate' of outbox[\s\S]*run with --help/],
+    [["outbox", "shwo", "3"], 1, /unknown command 'shwo' of outbox[\s\S]*Did you mean show\?/],
+    [["held", "asign", "x"], 1, /unknown command 'asign' of held[\s\S]*Did you mean assign\?/],
+    [["outbox", "--state", "ded"], 1, /Did you mean "dead"\?/],
+    [["usage", "--from", "2h", "--to", "3h"], 1, /--to 3h is not after --from 2h[\s\S]*METER_COMMAND_INVALID/],
+    [["correct"], 1, /no command was named[\s\S]*METER_COMMAND_INVALID/],
+    [["demo", "--db", "meter.db"], 1, /unknown option '--db'/],
+    [["check", "--db", "meter.db"], 1, /unknown option '--db'/],
     [["outbox", "--meter", "chat_token"], 1, /no meter "chat_token"[\s\S]*METER_UNKNOWN_METER/],
     [["stripe-local", "--db", "meter.db"], 1, /unknown option '--db'/],
   ])("%j ends with %i and says why", async (args, code, text) => {
@@ -79,15 +86,22 @@ describe("mistakes on the command line", () => {
     ["usage", "--windw", "day", "--json"],
     ["usgae", "--json"],
     ["held", "assign", "x", "--json"],
+    ["outbox", "shwo", "--json"],
+    ["correct", "void", "--json"],
   ])("gives mistakes of the words themselves as JSON too: %s %s", async (...args) => {
     const result = await cli(workspace(CHAT_YAML), args);
-    expect(JSON.parse(result.stderr)).toMatchObject({ code: "METER_COMMAND_INVALID" });
+    expect(JSON.parse(result.stderr)).toMatchObject({
+      code: "METER_COMMAND_INVALID",
+      message: expect.stringMatching(/^[^\n]+$/),
+      remedy: expect.stringContaining("--help"),
+    });
     expect(result.code).toBe(1);
   });
 
   it.each([
     [["init", "--meter", "Bad Name"], 1, /nothing was written[\s\S]*Bad Name/],
     [["init", "--value", "request.heders.x"], 1, /nothing was written[\s\S]*headers/],
+    [["init", "--config", "none/meterbook.yaml"], 1, /cannot be written: ENOENT[\s\S]*METER_COMMAND_INVALID/],
     [["check"], 3, /METER_CONFIG_NOT_FOUND/],
     [["demo", "--port", "abc"], 1, /--port is "abc"/],
     [["usage", "--config", "x.toml"], 3, /METER_CONFIG/],

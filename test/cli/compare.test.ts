@@ -81,6 +81,13 @@ describe("meterbook compare", () => {
       [line(`acme,job_tokens,${FROM},24h,1`), /Line 3: to is "24h"/],
       [line(`acme,job_tokens,${TO},${FROM},1`), /Line 3: to is not after from/],
       [line(`,job_tokens,${FROM},${TO},1`), /Line 3: it names neither company nor customer/],
+      [
+        line(`acme,job_token,${FROM},${TO},0`),
+        /Line 3: there is no meter "job_token"[\s\S]*Did you mean "job_tokens"\?/,
+      ],
+      ["company,meter,from,to,valeu\n", /no use for the column "valeu"[\s\S]*Did you mean "value"\?/],
+      ["company,meter,from,to,value,value\n", /the column value is there twice/],
+      [header, /no line follows the header/],
       [line(`"acme,job_tokens,${FROM},${TO},1`), /Line 3: a quote stands where none can/],
     ];
     for (const [text, message] of mistakes) {
@@ -90,6 +97,8 @@ describe("meterbook compare", () => {
     }
     expect((await app.run("compare", "none.csv")).stderr).toMatch(/none\.csv cannot be read/);
     expect((await app.run("compare")).stderr).toMatch(/No file was named/);
+    expect((await app.run("compare", "theirs.csv", "--export")).stderr).toMatch(/--export reads no file/);
+    expect((await app.run("compare", "theirs.csv", "--from", "24h")).stderr).toMatch(/belong to --export/);
   }, 60_000);
 });
 

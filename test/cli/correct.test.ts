@@ -62,9 +62,29 @@ it("says that nothing changes when the replacement is held as the event was", as
   const { companyId: _nobody, ...unowned } = job("a", "7");
   await work(unowned);
   const done = await run("correct", "replace", "a", "--meter", "job_tokens", "--value", "8", ...WHY);
+  expect(done.stdout).toMatch(/^a is void; a~[0-9a-f]{16} takes its place and is held, so it counts for nothing yet\n/);
+  expect(done.stdout).toContain("  job_tokens: held: no companyId was given\n");
+  expect(done.stderr).toMatch(/meterbook held assign a~[0-9a-f]{16} --company <id>/);
   expect(done.stdout).toContain("No usage changes: every meter says of it what it said before.");
   expect(done.stdout).not.toContain("next report");
-  expect(await json("held", "list")).not.toEqual([]);
+  const [replaced] = (await json("held", "list")).map(({ id }) => String(id));
+  expect(replaced).toMatch(/^a~/);
+  const trial = await run("correct", "replace", String(replaced), "--set", "values.tokens=9", "--dry-run");
+  expect(trial.stdout).toMatch(/would be void; a~\w+ would take its place and be held/);
+  const [owned] = await json("correct", "replace", String(replaced), "--set", "company=acme", ...WHY);
+  expect(owned).toMatchObject({ held: [], replacement: { company: "acme", time: expect.stringMatching(/Z$/) } });
+});
+
+it("says which meters count a replacement, and which hold it and why", async () => {
+  const { work, run, json } = await billedApp();
+  await work(job("a", null));
+  const args = ["correct", "replace", "a", "--set", "values.pages=2", "--dry-run"];
+  const done = await run(...args);
+  expect(done.stdout).toMatch(
+    /^a would be void; a~\w+ would count instead for jobs\n {2}job_tokens: held: values\.tokens/,
+  );
+  expect(done.stderr).toMatch(/meterbook correct replace a~\w+ --meter <meter> --value <n>/);
+  expect(await json(...args)).toMatchObject([{ held: [{ meter: "job_tokens", reason: "missing_value" }] }]);
 });
 
 it("replaces a value: held events count, wrong ones are corrected, and the wrong company's go to the right one", async () => {
@@ -120,7 +140,7 @@ it.each([
   [["replace", "a", "--meter", "jobs", "--value", "1", "--dry-run"], /counts events/],
   [["replace", "a", "--meter", "job_token", "--value", "1", "--dry-run"], /METER_UNKNOWN_METER/],
   [["void", "nothing", "--dry-run"], /METER_EVENT_NOT_FOUND/],
-  [["cancel", "mb1_none", "--dry-run"], /There is no report mb1_none/],
+  [["cancel", "mb1_none", "--dry-run"], /There is no report mb1_none[\s\S]*METER_UNKNOWN_REPORT/],
 ])("correct %j is refused and says why", async (args, text) => {
   const { work, run } = await billedApp();
   await work(job("a", "1"));

@@ -42,9 +42,14 @@ it("lists reports by state, shows one with its whole history, and takes an opera
 
 it.each([
   [["list", "--state", "lost"], /--state is "lost"/],
-  [["show", "99"], /There is no report 99/],
+  [["show", "99"], /There is no report 99[\s\S]*outbox --state all[\s\S]*METER_UNKNOWN_REPORT/],
+  [["show", "mb1_none"], /There is no report mb1_none[\s\S]*METER_UNKNOWN_REPORT/],
+  [["resolve", "99", "--as", "resend", "--dry-run"], /There is no report 99[\s\S]*METER_UNKNOWN_REPORT/],
   [["resolve", "1", "--as", "paid", "--dry-run"], /--as is "paid"/],
-  [["resolve", "1", "--as", "delivered", "--dry-run"], /is accepted, and cannot become delivered/],
+  [
+    ["resolve", "1", "--as", "delivered", "--dry-run"],
+    /delivered does not fit report 1: it is accepted[\s\S]*nothing is to be decided/,
+  ],
   [["resolve", "1", "--as", "delivered"], /--by is missing/],
   [["resolve", "1"], /--as/],
 ])("outbox %j is refused and says why", async (args, text) => {
@@ -56,10 +61,18 @@ it.each([
   expect(result.code).toBe(1);
 });
 
-it("says that nothing waits", async () => {
-  const { work, run } = await billedApp();
-  await work();
+it("says that there are no reports, that none waits, or that none is as asked", async () => {
+  const { work, run, json } = await billedApp();
+  await work(job("a", "1"));
+  expect((await run("outbox")).stdout).toMatch(/^There are no reports yet/);
+  expect((await run("reconcile", "--dry-run")).stdout).toMatch(/^Nothing was reported to Stripe so far/);
+  expect((await run("held")).stdout).toBe("Nothing is held, refused or in conflict.\n");
+  await json("report");
   expect((await run("outbox")).stdout).toBe("Every report is at Stripe.\n");
-  expect((await run("outbox", "--state", "dead")).stdout).toBe("No such report.\n");
-  expect((await run("outbox", "--company", "acmee")).stdout).toBe("No such report.\n");
-});
+  expect((await run("outbox", "--state", "dead")).stdout).toBe("There is no report that is dead.\n");
+  expect((await run("outbox", "--company", "acmee", "--state", "all")).stdout).toBe(
+    "There is no report for company acmee.\n",
+  );
+  const cut = await run("outbox", "--state", "accepted", "--limit", "1");
+  expect(cut.stderr).toContain("Only the first 1 are shown; --limit <n> shows more.");
+}, 60_000);

@@ -35,18 +35,42 @@ describe("shadow mode, by the commands", () => {
 });
 
 describe("a meter that adds up otherwise than it is configured", () => {
-  it("is not reported to, and report and doctor say so", async () => {
+  it("is not reported to, and report, its dry run and doctor fail with the reason", async () => {
     const { stripe, work, edit, run } = await billedApp();
     edit(JOBS_YAML.replace("    aggregate: count\n", "    aggregate: count\n    eventTimeWindow: day\n"));
     await work(job("a", "120"));
+    const REASON = "Stripe's meter jobs has the event time window none, but is configured as day";
+    const plan = await run("report", "--dry-run");
+    expect(plan.stdout).toContain("Nothing was sent.");
+    expect(plan.stderr).toMatch(new RegExp(`${REASON}[\\s\\S]*METER_STRIPE_METER_MISMATCH`));
+    expect(plan.code).toBe(1);
     const sent = await run("report");
     expect(sent.stdout).toContain("sent 1 ");
-    expect(sent.stderr).toContain("METER_STRIPE_METER_MISMATCH: Stripe's meter jobs has the event time window none");
+    expect(sent.stderr).toMatch(new RegExp(`${REASON}[\\s\\S]*METER_STRIPE_METER_MISMATCH`));
+    expect(sent.code).toBe(1);
+    for (const args of [["report"], ["report", "--dry-run"]]) {
+      const again = await run(...args, "--json");
+      expect(again.code).toBe(1);
+      const errors = records({ ...again, stdout: again.stderr }).filter((line) => "code" in line);
+      expect(errors).toMatchObject([
+        { code: "METER_STRIPE_METER_MISMATCH", message: expect.stringContaining(REASON), remedy: expect.any(String) },
+      ]);
+    }
     expect(stripe.ledger().map(({ eventName }) => eventName)).toEqual(["job_tokens"]);
     const doctor = await run("doctor", "--json");
     expect(doctor.code).toBe(1);
     expect(records(doctor).filter(({ ok }) => ok === false)).toMatchObject([
       { check: "stripe", text: expect.stringContaining("METER_STRIPE_METER_MISMATCH") },
     ]);
+  }, 120_000);
+
+  it("fails a report already while the file alone says so, and none once both agree", async () => {
+    const { work, edit, run, json } = await billedApp();
+    await work(job("a", "120"));
+    edit(JOBS_YAML.replace("    aggregate: count\n", "    aggregate: count\n    eventTimeWindow: day\n"));
+    const early = await run("report", "--dry-run");
+    expect([early.code, early.stderr]).toEqual([1, expect.stringContaining("METER_STRIPE_METER_MISMATCH")]);
+    edit(JOBS_YAML);
+    expect(await json("report")).toMatchObject([{ accepted: 2 }]);
   }, 120_000);
 });

@@ -111,7 +111,7 @@ it("stripe-local --json writes one JSON value a line, and sends webhooks by itse
   await client.billing.meterEvents.create(event);
   await client.customers.update("cus_acme", { name: "Acme" });
   await running.seen(/"kind":"delivery"/);
-  expect(await stop(running, "SIGTERM")).toBe(130);
+  expect(await stop(running, "SIGTERM")).toBe(143);
   const records = running
     .text()
     .trim()

@@ -3,10 +3,9 @@ import { Command } from "commander";
 import { formatProblem, formatProblems, type Problem } from "../../config/problem.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import { ConfigError, findConfig, loadConfig } from "../../runtime/load-config.ts";
+import { EXIT } from "../exit-codes.ts";
 import { output, type Output } from "../output.ts";
 import type { CommonOptions } from "../session.ts";
-
-const CONFIG_INVALID = 3;
 
 /** `meterbook check`: every mistake of the configuration at once, with its place. Opens no database. */
 export function checkCommand(): Command {
@@ -48,7 +47,7 @@ function checkFile(options: CommonOptions, out: Output): number {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     tell(error.problems, out);
-    return CONFIG_INVALID;
+    return EXIT.configInvalid;
   }
 }
 

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 
 import { Command } from "commander";
 
-import { formatDecimal, isFault, parseDecimal } from "../../core/decimal.ts";
+import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError, sentenceOf } from "../../core/errors.ts";
 import {
   compareLedger,
@@ -12,12 +12,15 @@ import {
   type StatedUsage,
 } from "../../engine/corrections/compare.ts";
 import { limits } from "../../engine/limits.ts";
+import { knownModes } from "../../engine/outbox/meter-modes.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { csvLine, mistake, plainText, readCsv, safeText, type CsvRecord } from "../csv.ts";
-import { instantMs } from "../instants.ts";
+import { csvLine, safeText } from "../csv.ts";
+import { rangeOf } from "../instants.ts";
+import { unknownMeter } from "../meant.ts";
 import { grouped, instant, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { statedUsage } from "../stated-usage.ts";
 
 interface CompareOptions extends CommonOptions {
   readonly export?: boolean;
@@ -42,24 +45,40 @@ export function compareCommand(): Command {
     )
     .action(async (file: string | undefined, options: CompareOptions) => {
       process.exitCode = await withNode(options, async (node, out) => {
-        if (options.export === true) return exportLedger(node, options, out);
-        if (file === undefined)
-          throw new MeterbookError("METER_COMMAND_INVALID", "No file was named.", {
-            remedy: "Write meterbook compare <file.csv>, or --export for our own numbers.",
-          });
-        const comparison = await compareLedger(node.store, statedUsage(readFile(file)));
+        const named = fileOf(file, options);
+        if (named === null) return exportLedger(node, options, out);
+        const stated = statedUsage(readFile(named));
+        await assertMetersKnown(node, stated);
+        const comparison = await compareLedger(node.store, stated);
         show(comparison, out);
         return comparison.isEqual ? 0 : 1;
       });
     });
 }
 
+/** The file to compare with; null = our ledger is to be written. METER_COMMAND_INVALID when it is not clear which. */
+function fileOf(file: string | undefined, options: CompareOptions): string | null {
+  const remedy =
+    "Write meterbook compare <file.csv> to compare, or meterbook compare --export > <file.csv> to write one.";
+  const isExport = options.export === true;
+  if (isExport && file !== undefined)
+    throw new MeterbookError("METER_COMMAND_INVALID", `--export reads no file, and ${file} was named.`, { remedy });
+  if (!isExport && (options.from ?? options.to) !== undefined)
+    throw new MeterbookError(
+      "METER_COMMAND_INVALID",
+      "--from and --to belong to --export; a file's lines have their own.",
+      {
+        remedy,
+      },
+    );
+  if (!isExport && file === undefined)
+    throw new MeterbookError("METER_COMMAND_INVALID", "No file was named.", { remedy });
+  return file ?? null;
+}
+
 async function exportLedger({ store }: MeterNode, { from, to }: CompareOptions, out: Output): Promise<void> {
   const now = systemClock.now();
-  const range = {
-    from: from === undefined ? null : instantMs(from, "--from", now),
-    to: to === undefined ? null : instantMs(to, "--to", now),
-  };
+  const range = { from: null, to: null, ...rangeOf({ from, to }, now) };
   if (!out.json) out.line(csvLine(["company", "customer", "meter", "from", "to", "value"]));
   for await (const line of ledgerLines(store, range)) {
     const { company, customer, meter } = line;
@@ -79,53 +98,24 @@ function readFile(file: string): string {
       throw new Error("it is too large");
     return readFileSync(source, "utf8");
   } catch (error) {
-    throw new MeterbookError("METER_COMMAND_INVALID", `${file} cannot be read: ${sentenceOf(error)}.`);
+    throw new MeterbookError("METER_COMMAND_INVALID", `${file} cannot be read: ${sentenceOf(error)}.`, {
+      cause: error,
+      remedy: `Name a CSV file of at most ${limits.comparedBytesMax} bytes; - reads the standard input.`,
+    });
   }
 }
 
-const COLUMNS = ["company", "customer", "meter", "from", "to", "value"] as const;
-type Column = (typeof COLUMNS)[number];
-
-/** The figures of a file, in its order. METER_COMMAND_INVALID with the line of the first mistake. */
-function statedUsage(text: string): readonly StatedUsage[] {
-  const [header, ...records] = readCsv(text);
-  if (header === undefined) throw mistake(1, "the file is empty");
-  const names = header.cells.map((cell) => cell.trim().toLowerCase());
-  const places = new Map(COLUMNS.map((column) => [column, names.indexOf(column)]));
-  const missing = (["meter", "from", "to", "value"] as const).filter((column) => places.get(column) === -1);
-  if (places.get("company") === -1 && places.get("customer") === -1)
-    throw mistake(header.line, "there is no column company or customer");
-  if (missing.length > 0) throw mistake(header.line, `there is no column ${missing.join(", ")}`);
-  return records.map((record) => statedLine(record, names.length, places));
-}
-
-function statedLine({ line, cells }: CsvRecord, width: number, places: ReadonlyMap<Column, number>): StatedUsage {
-  if (cells.length !== width) throw mistake(line, `it has ${cells.length} cells, and the header has ${width}`);
-  const cell = (column: Column): string => cells[places.get(column) ?? -1] ?? "";
-  const [company, customer] = [plainText(cell("company")), plainText(cell("customer"))];
-  if (company === "" && customer === "") throw mistake(line, "it names neither company nor customer");
-  const value = parseDecimal(cell("value").trim());
-  if (isFault(value)) throw mistake(line, `value is ${JSON.stringify(cell("value"))}, which is no plain decimal`);
-  const [from, to] = [time(line, "from", cell("from")), time(line, "to", cell("to"))];
-  if (to <= from) throw mistake(line, "to is not after from");
-  return {
-    line,
-    company: company === "" ? null : company,
-    customer: customer === "" ? null : customer,
-    meter: plainText(cell("meter")),
-    from,
-    to,
-    value,
-  };
-}
-
-function time(line: number, column: "from" | "to", text: string): number {
-  try {
-    // A duration ago would be another instant each time the file is read.
-    return instantMs(/^\d+[a-z]/.test(text.trim()) ? "" : text.trim(), column, 0);
-  } catch {
-    throw mistake(line, `${column} is ${JSON.stringify(text)}, which is neither a date nor an instant with zone`);
-  }
+/** A misspelt meter would be equal to anything that says 0. METER_UNKNOWN_METER with the line of the first. */
+async function assertMetersKnown(
+  { store, catalog, settings }: MeterNode,
+  stated: readonly StatedUsage[],
+): Promise<void> {
+  const definitions = [...catalog.meters, ...settings.meters];
+  // Names that Stripe's meters had before an edit stand in the ledger still.
+  const reported = Object.keys(await knownModes(store));
+  const known = new Set([...definitions.flatMap(({ key, reportAs }) => [key, reportAs]), ...reported]);
+  const stranger = stated.find(({ meter }) => !known.has(meter));
+  if (stranger !== undefined) throw unknownMeter(stranger.meter, known, `Line ${stranger.line}`);
 }
 
 function show({ lines, unstated, ours, theirs, isEqual }: Comparison, out: Output): void {

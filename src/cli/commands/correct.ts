@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 
 import type { FieldValue } from "../../core/corrected-event.ts";
 import { formatDecimal } from "../../core/decimal.ts";
@@ -8,8 +8,10 @@ import { cancelReport, type CancelledReport } from "../../engine/corrections/can
 import { correctEvent, type CorrectionSummary, type Instead } from "../../engine/corrections/correct.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
+import { eventRecord } from "../event-record.ts";
 import { operatorOf, withOperator, type OperatorOptions } from "../operator.ts";
 import { grouped, instant, visible, type Output } from "../output.ts";
+import { insteadText, standingOf, waysOut, type Standing } from "../replacement-standing.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface EventOptions extends CommonOptions, OperatorOptions {
@@ -43,7 +45,11 @@ export function correctCommand(): Command {
       .description("Put another value in an event's place: the event is voided, and a new one counts at its time"),
   )
     .argument("<event-id>", "the event's id; a held event can be replaced too")
-    .option("--set <path=value>", "a field of the event, e.g. company=globex; may be given several times", collect, [])
+    .addOption(
+      new Option("--set <path=value>", "a field of the event, e.g. company=globex; may be given several times")
+        .default([], "none")
+        .argParser(collect),
+    )
     .option("--meter <meter>", "the meter whose value is wrong or missing …")
     .option("--value <number>", "… and the value that it should have read")
     .option("--source <source>", "where several sources used the same id")
@@ -84,19 +90,26 @@ async function correctOne(
   const { source } = options;
   const operator = operatorOf(options);
   const now = systemClock.now();
-  const summary = await counting((catalog) => correctEvent({ store, catalog, id, source, instead, ...operator, now }));
-  showCorrection(summary, out);
+  const corrected = await counting(async (catalog) => {
+    const summary = await correctEvent({ store, catalog, id, source, instead, ...operator, now });
+    return { summary, standing: summary.replacement === null ? null : standingOf(catalog, summary.replacement) };
+  });
+  showCorrection(corrected.summary, corrected.standing, out);
 }
 
-function showCorrection(summary: CorrectionSummary, out: Output): void {
+function showCorrection(summary: CorrectionSummary, standing: Standing | null, out: Output): void {
   const { event, replacement, verdicts, usage, applied } = summary;
   if (out.json) {
     const windows = usage.map((change) => ({ ...change, from: instant(change.from), to: instant(change.to) }));
-    return out.record({ event, replacement, verdicts, usage: windows, applied });
+    const instead = replacement === null ? null : eventRecord(replacement);
+    return out.record({ event, replacement: instead, held: standing?.held ?? [], verdicts, usage: windows, applied });
   }
-  const words = applied ? ["is void", "counts instead"] : ["would be void", "would count instead"];
-  out.line(`${visible(event.id)} ${words[0]}${replacement === null ? "" : `; ${visible(replacement.id)} ${words[1]}`}`);
-  for (const { meter, before, after } of verdicts)
+  const instead =
+    replacement === null || standing === null ? "" : insteadText(visible(replacement.id), standing, applied);
+  out.line(`${visible(event.id)} ${applied ? "is" : "would be"} void${instead}`);
+  for (const { meter, detail } of standing?.held ?? []) out.line(`  ${meter}: held: ${visible(detail)}`);
+  const heldMeters = new Set(standing?.held.map(({ meter }) => meter));
+  for (const { meter, before, after } of verdicts.filter((verdict) => !heldMeters.has(verdict.meter)))
     out.line(`  ${meter}: ${visible(before ?? "says nothing")} → ${visible(after ?? "says nothing")}`);
   const cells = usage.map((change) => [
     change.meter,
@@ -116,6 +129,7 @@ function showCorrection(summary: CorrectionSummary, out: Output): void {
         ? "No usage changes."
         : "No usage changes: every meter says of it what it said before.",
     );
+  if (heldMeters.size > 0 && replacement !== null) out.hint(waysOut(replacement.id, standing?.held ?? []));
   if (!applied) out.line(DRY);
   else if (cells.length > 0) out.line("What was reported of it is corrected by the window's next report.");
 }

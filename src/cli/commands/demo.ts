@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { paint } from "../paint.ts";
 
 import type { Clock } from "../../engine/ports.ts";
@@ -6,13 +6,14 @@ import { verify } from "../../engine/books/verify.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode, type MeterNode } from "../../runtime/node.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
-import { holderName, systemClock } from "../../runtime/system.ts";
+import { holderName, systemClock, systemWait } from "../../runtime/system.ts";
 import { compare } from "../demo/comparison.ts";
 import { startDemoWorld, type DemoWorld } from "../demo/demo-world.ts";
 import { demoScript, send } from "../demo/traffic.ts";
 import { liveLog, type LiveLog } from "../live.ts";
 import { portOf } from "../instants.ts";
 import { grouped, output, type Output } from "../output.ts";
+import { stopSignal, type Stop } from "../stop-signals.ts";
 
 interface DemoOptions {
   readonly once?: boolean;
@@ -23,7 +24,6 @@ interface DemoOptions {
 const ROUNDS_ONCE = 8;
 const STEP_PAUSE_MS = 700;
 const HOUR_MS = 3_600_000;
-const INTERRUPTED = 130;
 
 /** `meterbook demo`: example API, traffic, worker, local Stripe; compares both books at the end. */
 export function demoCommand(): Command {
@@ -35,11 +35,19 @@ export function demoCommand(): Command {
       "--once",
       "send a fixed round of traffic, report it, compare, and end with 0 only if Stripe's ledger equals ours",
     )
-    .option("--port <port>", "port of the example API; the next free one when it is taken", "4401")
-    .addHelpText("after", "\nExample: meterbook demo --once")
+    .addOption(
+      new Option("--port <port>", "port of the example API; another free one when it is taken").default("4401", "4401"),
+    )
+    .addHelpText(
+      "after",
+      "\nWithout --once it runs until ^C (ends with 130) or SIGTERM (143), and compares the books then.\nExample: meterbook demo --once",
+    )
     .action(async (options: DemoOptions) => {
       const out = output({ json: options.json === true });
-      process.exitCode = options.once === true ? await runOnce(options, out) : await runUntilStopped(options, out);
+      const stop = stopSignal();
+      const traffic = options.once === true ? once(stop) : trickle(stop);
+      const exit = await inDemoWorld(options, out, traffic);
+      process.exitCode = stop.exit() ?? exit;
     });
 }
 
@@ -48,36 +56,26 @@ interface DemoClock extends Clock {
   ahead: number;
 }
 
-async function runOnce(options: DemoOptions, out: Output): Promise<number> {
-  return inDemoWorld(options, out, async (world, log) => {
-    for (const step of demoScript(ROUNDS_ONCE)) await send(world.apiUrl, step);
-    await log.poll();
-  });
-}
+type Traffic = (world: DemoWorld, log: LiveLog) => Promise<void>;
 
-async function runUntilStopped(options: DemoOptions, out: Output): Promise<number> {
-  process.removeAllListeners("SIGINT");
-  const stopped = new Promise<void>((resolve) => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-  });
-  let running = true;
-  void stopped.then(() => (running = false));
-  await inDemoWorld(options, out, (world, log) => trickle(world, log, () => running));
-  return INTERRUPTED;
+/** One round of the script; a stop ends it early, and what was sent is still reported and compared. */
+function once(stop: Stop): Traffic {
+  return async (world, log) => {
+    for (const step of demoScript(ROUNDS_ONCE)) {
+      if (stop.exit() !== null) return;
+      await send(world.apiUrl, step);
+    }
+    await log.poll();
+  };
 }
 
 /** Starts everything, lets `traffic` happen, then reports what is due and compares the books. */
-async function inDemoWorld(
-  options: DemoOptions,
-  out: Output,
-  traffic: (world: DemoWorld, log: LiveLog) => Promise<void>,
-): Promise<number> {
+async function inDemoWorld(options: DemoOptions, out: Output, traffic: Traffic): Promise<number> {
   const clock: DemoClock = { ahead: 0, now: () => systemClock.now() + clock.ahead };
   const world = await startDemoWorld({ clock, apiPort: portOf(options.port), appReports: options.once !== true });
   const node = await openDemoNode(world, clock);
   try {
-    announce(world, out);
+    announce(world, options, out);
     const log = await liveLog(node, out, { from: systemClock.now(), seq: null });
     await traffic(world, log);
     await world.metering.close();
@@ -97,15 +95,17 @@ async function inDemoWorld(
   }
 }
 
-async function trickle(world: DemoWorld, log: LiveLog, running: () => boolean): Promise<void> {
-  while (running()) {
-    for (const step of demoScript(ROUNDS_ONCE)) {
-      if (!running()) return;
-      await send(world.apiUrl, step);
-      await new Promise((resolve) => setTimeout(resolve, STEP_PAUSE_MS));
-      await log.poll();
+function trickle(stop: Stop): Traffic {
+  return async (world, log) => {
+    while (stop.exit() === null) {
+      for (const step of demoScript(ROUNDS_ONCE)) {
+        if (stop.exit() !== null) return;
+        await send(world.apiUrl, step);
+        await Promise.race([stop.came, systemWait(STEP_PAUSE_MS)]);
+        await log.poll();
+      }
     }
-  }
+  };
 }
 
 async function openDemoNode(world: DemoWorld, clock: Clock): Promise<MeterNode> {
@@ -113,9 +113,9 @@ async function openDemoNode(world: DemoWorld, clock: Clock): Promise<MeterNode> 
   return openNode({ settings, clock, ownWriter: null, adoptFrom: null, onNotice: () => undefined });
 }
 
-function announce(world: DemoWorld, out: Output): void {
+function announce(world: DemoWorld, { once: isOnce }: DemoOptions, out: Output): void {
   if (out.json) return;
-  out.line(`  Demo API    ${world.apiUrl}/chat          (^C to stop)`);
+  out.line(`  Demo API    ${world.apiUrl}/chat${isOnce === true ? "" : "          (^C to stop)"}`);
   out.line(`  Stripe      pretend, at ${world.stripe.url} (nothing leaves this machine)`);
   out.line(`  Config      ${world.configFile}`);
   out.line();

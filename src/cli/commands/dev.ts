@@ -11,6 +11,7 @@ import type { MeterNode } from "../../runtime/node.ts";
 import { liveLog, type LogPlace } from "../live.ts";
 import type { Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { exitOf, takeStopSignals } from "../stop-signals.ts";
 
 const POLL_MS = 200;
 const SAVE_SETTLES_MS = 150;
@@ -22,7 +23,10 @@ export function devCommand(): Command {
   return new Command("dev")
     .description("Run your app with a live log of what is counted and why; a saved configuration restarts it")
     .argument("<command...>", "the app's own start command, after --")
-    .addHelpText("after", "\nExample: meterbook dev -- node server.js")
+    .addHelpText(
+      "after",
+      "\nEnds with the app's own exit code; 128 + n when signal n ended it.\nExample: meterbook dev -- node server.js",
+    )
     .action(async (command: string[], options: CommonOptions) => {
       process.exitCode = await follow(command, options);
     });
@@ -74,14 +78,13 @@ function runApp(command: readonly string[]): RunningApp {
       exit = 1;
     });
     started.on("exit", (code, signal) => {
-      if (!replacing) exit = signal === null ? (code ?? 0) : 130;
+      if (!replacing) exit = signal === null ? (code ?? 0) : exitOf(signal);
     });
     return started;
   }
 
   // Whoever stops `dev` means the app: a terminal's ^C reaches both, a `kill` of dev alone must too.
-  process.removeAllListeners("SIGINT");
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  takeStopSignals((signal) => child.kill(signal));
   return {
     exit: () => exit,
     restart: async () => {

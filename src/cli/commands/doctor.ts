@@ -6,14 +6,15 @@ import { Command } from "commander";
 import { formatProblem } from "../../config/problem.ts";
 import type { Settings } from "../../config/settings.ts";
 import { isMeterbookError, sentenceOf } from "../../core/errors.ts";
-import { openMeterModes, type MeterStanding } from "../../engine/outbox/meter-modes.ts";
+import type { MeterStanding } from "../../engine/outbox/meter-modes.ts";
 import { readStatus } from "../../engine/books/status.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode } from "../../runtime/node.ts";
 import { journalRoot } from "../../runtime/journal-root.ts";
 import { type Notice } from "../../runtime/notice.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { output } from "../output.ts";
+import { meterStandings } from "../meter-standings.ts";
+import { numbered, output } from "../output.ts";
 import { differenceText, type CommonOptions } from "../session.ts";
 
 interface Finding {
@@ -121,7 +122,7 @@ async function examineStore(settings: Settings, findings: Finding[]): Promise<vo
       findings.push({
         check: "database",
         ok: true,
-        text: `${settings.storage.path}: ${status.events} events, ${status.held} held, ${status.backlog} bytes of journal behind`,
+        text: `${settings.storage.path}: ${numbered(status.events, "event")}, ${status.held} held, ${status.backlog} bytes of journal behind`,
       });
       const unidentified = (await node.store.held({ order: "newest", limit: 1_000 })).filter(
         (row) => row.reason === "no_company",
@@ -166,15 +167,12 @@ async function examineStripe(
     });
   try {
     findings.push({ check: "stripe", ok: true, text: `account ${await reporter.account()}` });
-    const modes = await openMeterModes({
-      store,
-      meter: (reportAs) => reporter.meter(reportAs),
-      definitions: settings.meters,
-    });
-    for (const { reportAs } of settings.meters.filter((each) => each.report)) {
-      const answer = await modes.standing(reportAs);
-      findings.push({ check: "stripe", ok: answer.kind === "ready", text: `meter ${reportAs}${standingText(answer)}` });
-    }
+    for (const { reportAs, standing } of await meterStandings(store, reporter, settings.meters))
+      findings.push({
+        check: "stripe",
+        ok: standing.kind === "ready",
+        text: `meter ${reportAs}${standingText(standing)}`,
+      });
     if (settings.billing.stripe.shadow)
       findings.push({ check: "stripe", ok: true, text: "shadow: reports are made and never sent" });
   } catch (error) {

@@ -3,8 +3,9 @@ import { Command } from "commander";
 import { explainSentence } from "../../core/explain.ts";
 import { settle } from "../../engine/ingest/amended-event.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { countOf, instantMs } from "../instants.ts";
-import { instant, stamp, visible } from "../output.ts";
+import { countOf, limitOption, rangeOf } from "../instants.ts";
+import { cutHint, stamp, visible } from "../output.ts";
+import { eventRecord } from "../event-record.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface EventsOptions extends CommonOptions {
@@ -23,27 +24,27 @@ export function eventsCommand(): Command {
     .option("--type <type>", "only of this type, e.g. http.request or a tracked action")
     .option("--from <instant>", "from this instant on")
     .option("--to <instant>", "up to this instant, exclusive")
-    .option("--limit <n>", "at most this many", "50")
+    .addOption(limitOption("at most this many"))
     .addHelpText("after", "\nExample: meterbook events --from 1h --company globex")
     .action(async (options: EventsOptions) => {
       process.exitCode = await withNode(options, async ({ store, catalog }, out) => {
         const now = systemClock.now();
+        const limit = countOf(options.limit, "--limit");
         const events = await store.events({
           order: "newest",
-          limit: countOf(options.limit, "--limit"),
+          limit,
           ...(options.company === undefined ? {} : { company: options.company }),
           ...(options.type === undefined ? {} : { type: options.type }),
-          ...(options.from === undefined ? {} : { from: instantMs(options.from, "--from", now) }),
-          ...(options.to === undefined ? {} : { to: instantMs(options.to, "--to", now) }),
+          ...rangeOf(options, now),
         });
         if (out.json) {
-          for (const { seq, event, amendments } of events)
-            out.record({ seq, ...event, time: instant(event.time), amendments });
+          for (const { seq, event, amendments } of events) out.record({ seq, ...eventRecord(event), amendments });
           return;
         }
-        if (events.length === 0) return out.line("No events.");
-        out.table(
-          events.map((stored) => {
+        if (events.length === 0) return out.line(emptyText(options));
+        out.table([
+          ["event", "time", "what", "company", "verdicts"],
+          ...events.map((stored) => {
             const { event, verdicts } = settle(catalog, stored, (known) => catalog.explain(known));
             const counted = verdicts.filter((verdict) => verdict.kind !== "skipped");
             const said = (counted.length > 0 ? counted : verdicts.slice(0, 1)).map(
@@ -55,7 +56,14 @@ export function eventsCommand(): Command {
                 : `${event.request.method ?? ""} ${event.request.route ?? event.request.path ?? ""} ${event.response?.status ?? ""}`;
             return [event.id, stamp(event.time), visible(what), event.company ?? "(nobody)", said.join(" · ")];
           }),
-        );
+        ]);
+        const cut = cutHint(events.length, limit);
+        if (cut !== null) out.hint(cut);
       });
     });
+}
+
+function emptyText({ company, type, from, to }: EventsOptions): string {
+  const isNarrowed = [company, type, from, to].some((each) => each !== undefined);
+  return isNarrowed ? "No event is like that." : "No events: nothing was recorded so far.";
 }

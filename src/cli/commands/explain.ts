@@ -1,6 +1,7 @@
 import { Command } from "commander";
 
 import { explainEvent } from "../../engine/usage/explain.ts";
+import { eventRecord } from "../event-record.ts";
 import { instant, stamp, visible } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
@@ -19,7 +20,12 @@ export function explainCommand(): Command {
             verdict.window === null ? null : { from: instant(verdict.window.from), to: instant(verdict.window.to) },
         }));
         const { voided } = explained;
-        if (out.json) return out.record({ event: explained.event, verdicts, ...(voided === null ? {} : { voided }) });
+        if (out.json)
+          return out.record({
+            event: eventRecord(explained.event),
+            verdicts,
+            ...(voided === null ? {} : { voided: { ...voided, at: instant(voided.at) } }),
+          });
         const { event } = explained;
         out.line(`${event.id}  ${stamp(event.time)}  ${visible(event.type)}  ${visible(event.company ?? "(nobody)")}`);
         if (event.request !== undefined)

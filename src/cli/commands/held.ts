@@ -5,8 +5,8 @@ import { assignCompany } from "../../engine/ingest/assign.ts";
 import type { CustomerMapping, HeldRow, OutboxRow } from "../../engine/ports.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { countOf } from "../instants.ts";
-import { grouped, instant, stamp, visible, type Output } from "../output.ts";
+import { countOf, limitOption } from "../instants.ts";
+import { cutHint, grouped, instant, stamp, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface AssignOptions extends CommonOptions {
@@ -23,7 +23,7 @@ export function heldCommand(): Command {
     .description(
       "List usage that is kept but not billed: held events, and reports that are held, refused or in conflict",
     )
-    .option("--limit <n>", "at most this many", "50")
+    .addOption(limitOption("at most this many events, and reports of each state"))
     .addHelpText("after", "\nExample: meterbook held list")
     .action(async (options: CommonOptions & { limit: string }) => {
       process.exitCode = await withNode(options, (node, out) => list(node, countOf(options.limit, "--limit"), out));
@@ -42,7 +42,7 @@ export function heldCommand(): Command {
 
 async function list({ store }: MeterNode, limit: number, out: Output): Promise<void> {
   const rows = await store.held({ order: "newest", limit });
-  const reports = [];
+  const reports: OutboxRow[] = [];
   for (const state of ["held", "dead", "conflict"] as const) reports.push(...(await store.outbox({ state, limit })));
   const mappings = await store.customerMappings([...new Set(reports.map((row) => row.company))]);
   if (out.json) {
@@ -64,7 +64,7 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
     }
     return;
   }
-  if (rows.length + reports.length === 0) return out.line("Nothing is held.");
+  if (rows.length + reports.length === 0) return out.line("Nothing is held, refused or in conflict.");
   if (rows.length > 0) {
     const cells = rows.map((row) => [
       row.id,
@@ -74,7 +74,7 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
       row.reason,
       visible(row.detail),
     ]);
-    out.table([["event", "time", "meter", "value", "reason", ""], ...cells], { right: [3] });
+    out.table([["event", "time", "meter", "value", "reason", "detail"], ...cells], { right: [3] });
   }
   if (reports.length > 0) {
     const cells = reports.map((row) => [
@@ -88,9 +88,32 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
     ]);
     out.table([["row", "report", "company", "state", "window", "value", "reason"], ...cells], { right: [0, 5] });
   }
-  out.hint(
-    "Events without a company: meterbook held assign <event> --company <id>. Without a value: meterbook correct replace <event> --meter <meter> --value <n>. Reports: give a Stripe customer that company id; what is late, dead or in conflict: meterbook outbox resolve <row>.",
-  );
+  const cut = cutHint(rows.length, limit);
+  if (cut !== null) out.hint(cut);
+  for (const way of waysOut(rows, reports)) out.hint(way);
+}
+
+const isOwnerless = ({ reason }: HeldRow): boolean => reason === "no_company";
+const isUnmatched = ({ reason }: OutboxRow): boolean => reason === "no_customer";
+
+/** What an operator can do about what is listed, and about nothing else. */
+function waysOut(rows: readonly HeldRow[], reports: readonly OutboxRow[]): readonly string[] {
+  const ways: readonly (readonly [boolean, string])[] = [
+    [rows.some(isOwnerless), "Events without a company: meterbook held assign <event> --company <id>."],
+    [
+      rows.some((row) => !isOwnerless(row)),
+      "Events without a usable value: meterbook correct replace <event> --meter <meter> --value <n>.",
+    ],
+    [
+      reports.some(isUnmatched),
+      "Reports with no_customer: give a customer at Stripe that company id; they go out by themselves then.",
+    ],
+    [
+      reports.some((row) => !isUnmatched(row)),
+      "Other reports: meterbook outbox show <row> says why; what is late, dead or in conflict: meterbook outbox resolve <row>.",
+    ],
+  ];
+  return ways.filter(([applies]) => applies).map(([, way]) => way);
 }
 
 async function assign(

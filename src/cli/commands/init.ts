@@ -5,7 +5,7 @@ import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
 
 import { readConfig } from "../../config/read-config.ts";
-import { MeterbookError } from "../../core/errors.ts";
+import { MeterbookError, sentenceOf } from "../../core/errors.ts";
 import { output } from "../output.ts";
 
 interface InitOptions {
@@ -54,9 +54,10 @@ export function initCommand(): Command {
         throw new MeterbookError(
           "METER_COMMAND_INVALID",
           `These answers make no valid configuration; nothing was written.\n${problems.join("\n")}`,
+          { remedy: "Give others with --meter, --route and --value." },
         );
       }
-      writeFileSync(file, text, { flag: options.force === true ? "w" : "wx" });
+      write(file, text, options.force === true);
       if (out.json) return out.record({ file, meter: answers.meter });
       out.line(`Wrote ${file}`);
       out.line("");
@@ -66,6 +67,17 @@ export function initCommand(): Command {
       out.line("");
       out.line("Then: npx meterbook dev -- node server.js");
     });
+}
+
+function write(file: string, text: string, isForced: boolean): void {
+  try {
+    writeFileSync(file, text, { flag: isForced ? "w" : "wx" });
+  } catch (cause) {
+    throw new MeterbookError("METER_COMMAND_INVALID", `${file} cannot be written: ${sentenceOf(cause)}`, {
+      cause,
+      remedy: "Name a file in a folder that is there and that you may write to, with --config.",
+    });
+  }
 }
 
 async function ask(defaults: InitOptions): Promise<Pick<InitOptions, "meter" | "route" | "value">> {

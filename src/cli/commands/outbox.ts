@@ -7,9 +7,10 @@ import { OUTBOX_STATES, type OutboxRow, type OutboxState } from "../../engine/po
 import { resolveRow, ROW_ORDERS, type RowOrder } from "../../engine/corrections/row-orders.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { countOf } from "../instants.ts";
+import { countOf, limitOption } from "../instants.ts";
+import { meantBy, unknownMeter } from "../meant.ts";
 import { operatorOf, withOperator, type OperatorOptions } from "../operator.ts";
-import { grouped, instant, stamp, visible, type Output } from "../output.ts";
+import { cutHint, grouped, instant, stamp, visible, type Output } from "../output.ts";
 import { historyLine, rowRecord } from "../row-text.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
@@ -35,7 +36,7 @@ export function outboxCommand(): Command {
     .option("--state <state>", `one of ${OUTBOX_STATES.join(", ")}, or all`)
     .option("--company <id>", "only of this company")
     .option("--meter <meter>", "only of this meter")
-    .option("--limit <n>", "at most this many of each state", "50")
+    .addOption(limitOption("at most this many of each state"))
     .addHelpText("after", "\nExample: meterbook outbox list --state dead --json")
     .action(async (options: ListOptions) => {
       process.exitCode = await withNode(options, (node, out) => list(node, options, out));
@@ -54,7 +55,7 @@ export function outboxCommand(): Command {
     .argument("<report>", "its number or identifier")
     .requiredOption(
       "--as <decision>",
-      "delivered: Stripe has it · resend: send it once more · write-off: nobody is billed for it · carry: onto the present invoice",
+      "delivered: Stripe has it · resend: send it once more · readdress: to the customer that its company has now · write-off: nobody is billed for it · carry: onto the present invoice",
     );
   withOperator(resolve)
     .addHelpText("after", '\nExample: meterbook outbox resolve 17 --as delivered --by ann --cause "on the invoice"')
@@ -74,16 +75,16 @@ async function list({ store, catalog }: MeterNode, options: ListOptions, out: Ou
     rows.push(...(await store.outbox({ state: each, ...lane, limit })));
   }
   if (rows.length === 0 && meter !== undefined && !catalog.meters.some(({ key }) => key === meter))
-    throw new MeterbookError("METER_UNKNOWN_METER", `There is no meter ${JSON.stringify(meter)}.`, {
-      remedy: "`meterbook check` lists them.",
-    });
+    throw unknownMeter(
+      meter,
+      catalog.meters.map(({ key }) => key),
+    );
   rows.sort((a, b) => a.windowStart - b.windowStart || a.sequence - b.sequence || a.rowId - b.rowId);
   if (out.json) {
     for (const row of rows) out.record(rowRecord(row));
     return;
   }
-  const isAll = state === undefined && company === undefined && meter === undefined;
-  if (rows.length === 0) return out.line(isAll ? "Every report is at Stripe." : "No such report.");
+  if (rows.length === 0) return out.line(emptyText(options, (await store.counts()).outbox));
   const cells = rows.map((row) => [
     String(row.rowId),
     row.kind,
@@ -106,7 +107,24 @@ async function list({ store, catalog }: MeterNode, options: ListOptions, out: Ou
       right: [0, 6, 8],
     },
   );
+  const isCut = statesOf(state).some((each) => rows.filter((row) => row.state === each).length >= limit);
+  if (isCut) out.hint(cutHint(limit, limit) ?? "");
   out.hint("meterbook outbox show <row> shows its history; resolve decides about what is dead, late or in conflict.");
+  if (rows.some(({ reason }) => reason === "no_customer"))
+    out.hint("no_customer: give a customer at Stripe that company id; the report goes out by itself then.");
+}
+
+/** Nothing waits, nothing was ever made, or nothing is like that: three findings. */
+function emptyText({ state, company, meter }: ListOptions, counts: Readonly<Record<OutboxState, number>>): string {
+  if (Object.values(counts).every((count) => count === 0))
+    return "There are no reports yet: `meterbook report` closes what is due.";
+  if (state === undefined && company === undefined && meter === undefined) return "Every report is at Stripe.";
+  const parts = [
+    state === undefined ? "that is not at Stripe" : state === "all" ? "" : `that is ${state}`,
+    company === undefined ? "" : `for company ${visible(company)}`,
+    meter === undefined ? "" : `of meter ${visible(meter)}`,
+  ];
+  return `There is no report ${parts.filter((part) => part !== "").join(" ")}.`;
 }
 
 const NOT_AT_BILLER: readonly OutboxState[] = ["held", "pending", "sending", "dead", "conflict"];
@@ -117,7 +135,7 @@ function statesOf(state: string | undefined): readonly OutboxState[] {
   const known = OUTBOX_STATES.find((each) => each === state);
   if (known !== undefined) return [known];
   throw new MeterbookError("METER_COMMAND_INVALID", `--state is "${state}"`, {
-    remedy: `Write one of ${OUTBOX_STATES.join(", ")}, or all.`,
+    remedy: `${meantBy(state, [...OUTBOX_STATES, "all"])}Write one of ${OUTBOX_STATES.join(", ")}, or all.`,
   });
 }
 
@@ -129,7 +147,7 @@ async function show({ store }: MeterNode, report: string, out: Output): Promise<
   const { rowId, kind, meter, reportAs, company, customer, sequence, timestamp } = row;
   out.line(`row ${rowId}  ${kind}  ${meter} (${reportAs})  ${visible(company)}  ${customer ?? "(no customer yet)"}`);
   out.line(
-    `window ${instant(row.windowStart)} – ${instant(row.windowEnd)}  report ${sequence} of it, stated at ${instant(timestamp)}`,
+    `window ${instant(row.windowStart)} – ${instant(row.windowEnd)}  report ${sequence + 1} of it, stated at ${instant(timestamp)}`,
   );
   out.line(
     `covers ${grouped(formatDecimal(row.raw))}, says ${grouped(formatDecimal(row.reported))}${row.mode === "set" ? " (the biller's window as a whole)" : ""}`,
@@ -151,11 +169,12 @@ async function decide({ store }: MeterNode, report: string, options: ResolveOpti
     ...operatorOf(options),
     now: systemClock.now(),
   });
-  const { row, to, applied } = resolved;
-  if (out.json) return out.record({ ...rowRecord(row), to, applied });
+  const { row, to, applied, anew } = resolved;
+  if (out.json) return out.record({ ...rowRecord(row), to, applied, anew: anew?.rowId ?? null });
   out.line(
     `row ${rowId}  ${row.meter}  ${visible(row.company)}  ${grouped(formatDecimal(row.value))}  ${row.state} → ${to}`,
   );
+  if (anew !== null) out.line(`row ${anew.rowId}  has its usage from now on, and waits for its company's customer`);
   if (!applied) out.line("Nothing was changed; without --dry-run, and with --by and --cause, it is.");
 }
 

@@ -4,8 +4,8 @@ import { MeterbookError } from "../../core/errors.ts";
 import { nearName } from "../../core/near-name.ts";
 import { previewMeter } from "../../engine/usage/preview.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { instantMs } from "../instants.ts";
-import { grouped, visible } from "../output.ts";
+import { rangeOf } from "../instants.ts";
+import { grouped, numbered, visible } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface PreviewOptions extends CommonOptions {
@@ -38,26 +38,23 @@ export function previewCommand(): Command {
           definition,
           fields: settings.fields,
           unknownIdentity: settings.identity.unknown,
-          range: {
-            ...(options.since === undefined ? {} : { from: instantMs(options.since, "--since", now) }),
-            ...(options.to === undefined ? {} : { to: instantMs(options.to, "--to", now) }),
-          },
+          range: rangeOf({ from: options.since, to: options.to }, now, "--since"),
           onProgress: (events) => out.progress(`${events} events`),
         });
         out.progress(null);
         if (out.json) return out.record(preview);
         const reasons = preview.skipped.map(({ reason, events }) => `${events} ${visible(reason)}`);
         out.line(
-          `matched ${preview.matched} of ${preview.events}${reasons.length > 0 ? `   not matched: ${reasons.join(" · ")}` : ""}`,
+          `matched ${preview.matched} of ${numbered(preview.events, "event")}${reasons.length > 0 ? `   not matched: ${reasons.join(" · ")}` : ""}`,
         );
         out.line(
-          `total ${preview.total === null ? "–" : grouped(preview.total)}${definition.unit === null ? "" : ` ${definition.unit}s`}  ${preview.companies.length} customers   ${preview.held} held`,
+          `total ${preview.total === null ? "–" : grouped(preview.total)}${definition.unit === null ? "" : ` ${definition.unit}s`}   ${preview.companies.length} ${preview.companies.length === 1 ? "company" : "companies"}   ${preview.held} held`,
         );
         out.table(
           preview.companies.map(({ company, value, events }) => [
             visible(company),
             value === null ? "–" : grouped(value),
-            `${events} events`,
+            numbered(events, "event"),
           ]),
           { right: [1] },
         );

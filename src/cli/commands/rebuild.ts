@@ -2,7 +2,7 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { rebuild } from "../../engine/books/rebuild.ts";
-import { instant } from "../output.ts";
+import { instant, numbered } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook rebuild`: buckets from events; shows the differences, writes only with --apply. */
@@ -10,7 +10,10 @@ export function rebuildCommand(): Command {
   return new Command("rebuild")
     .description("Recompute all usage buckets from the events and compare")
     .option("--apply", "write the recomputed buckets; changed windows are reported as corrections")
-    .addHelpText("after", "\nExample: meterbook rebuild --apply")
+    .addHelpText(
+      "after",
+      "\nExits 1 when buckets differ and --apply was not given.\nExample: meterbook rebuild --apply",
+    )
     .action(async (options: CommonOptions & { apply?: boolean }) => {
       process.exitCode = await withNode(options, async (node, out) => {
         const { differences, events } = await node.counting((catalog) =>
@@ -29,7 +32,7 @@ export function rebuildCommand(): Command {
           recomputed: difference.expected === null ? null : formatDecimal(difference.expected),
         }));
         if (out.json) return out.record({ events, applied: options.apply === true, differences: rows });
-        if (rows.length === 0) return out.line(`${events} events recomputed: every bucket is as stored.`);
+        if (rows.length === 0) return out.line(`${numbered(events, "event")} recomputed: every bucket is as stored.`);
         out.table(
           [
             ["meter", "company", "group", "start", "stored", "recomputed"],
@@ -46,8 +49,8 @@ export function rebuildCommand(): Command {
         );
         out.line(
           options.apply === true
-            ? `${rows.length} buckets corrected.`
-            : `${rows.length} buckets differ. Nothing was changed; --apply writes them.`,
+            ? `${numbered(rows.length, "bucket")} corrected.`
+            : `${rows.length} ${rows.length === 1 ? "bucket differs" : "buckets differ"}. Nothing was changed; --apply writes what was recomputed.`,
         );
         return options.apply === true ? 0 : 1;
       });

@@ -11,7 +11,8 @@ import { isInShadow } from "../../engine/outbox/shadow.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { holderName, systemClock, systemWait } from "../../runtime/system.ts";
 import { operatorOf, type Operator, type OperatorOptions } from "../operator.ts";
-import { grouped, instant, visible, type Output } from "../output.ts";
+import { unknownMeter } from "../meant.ts";
+import { grouped, instant, numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface ReconcileCommandOptions extends CommonOptions, OperatorOptions {
@@ -72,9 +73,7 @@ async function run(node: MeterNode, options: ReconcileCommandOptions, out: Outpu
     });
     out.progress(null);
     if (summary === null) return 0;
-    if (options.company !== undefined && summary.lanes + summary.left === 0)
-      out.hint(`Company ${visible(options.company)} has no reports at Stripe.`);
-    show(summary, readOnly, out);
+    show(summary, readOnly, out, nothingText(options));
     if (operator === null) return isClean(summary) ? 0 : 1;
     const confirmed = await confirmAll(
       { node, reporter, operator, readOnly, graceMs: stripe.report.graceMs },
@@ -117,9 +116,10 @@ async function laneFilter(
   const names = new Set(definitions.filter(({ key }) => key === meter).map(({ reportAs }) => reportAs));
   if (meter !== undefined && names.size === 0) {
     if (!definitions.some(({ reportAs }) => reportAs === meter))
-      throw new MeterbookError("METER_UNKNOWN_METER", `There is no meter ${meter}.`, {
-        remedy: "`meterbook check` lists them.",
-      });
+      throw unknownMeter(
+        meter,
+        definitions.flatMap(({ key, reportAs }) => [key, reportAs]),
+      );
     names.add(meter);
   }
   const customers = new Set<string | null>();
@@ -134,7 +134,16 @@ function isClean({ drifts, stopped, left }: ReconcileSummary): boolean {
   return stopped === null && left === 0 && drifts.every(({ verdict }) => verdict === "inexact");
 }
 
-function show(summary: ReconcileSummary, readOnly: boolean, out: Output): void {
+/** Why there is nothing to compare. */
+function nothingText({ company, meter }: ReconcileCommandOptions): string {
+  const parts = [
+    company === undefined ? "" : ` for company ${visible(company)}`,
+    meter === undefined ? "" : ` of meter ${visible(meter)}`,
+  ];
+  return `Nothing${parts.join("")} was reported to Stripe so far, so there is nothing to compare.`;
+}
+
+function show(summary: ReconcileSummary, readOnly: boolean, out: Output, nothing: string): void {
   const { lanes, left, reads, settled, drifts, changes, stopped } = summary;
   if (out.json) {
     for (const drift of drifts) out.record({ kind: "drift", ...driftRecord(drift) });
@@ -151,6 +160,7 @@ function show(summary: ReconcileSummary, readOnly: boolean, out: Output): void {
       dryRun: readOnly,
     });
   }
+  if (lanes + left === 0 && stopped === null && drifts.length + changes.length === 0) return out.line(nothing);
   if (drifts.length > 0) {
     const cells = drifts.map((drift) => [
       visible(drift.customer),
@@ -165,10 +175,11 @@ function show(summary: ReconcileSummary, readOnly: boolean, out: Output): void {
   }
   for (const { rowId, to, reason } of changes)
     out.line(to === "pending" ? `row ${rowId} goes out again: ${reason}` : `row ${rowId} is in conflict: ${reason}`);
-  const settledText = `${settled} reports ${readOnly ? "would be settled" : "settled"}`;
+  const settledText = `${numbered(settled, "report")} ${readOnly ? "would be settled" : "settled"}`;
   out.line(
-    `${lanes} customers and meters compared · ${settledText} · ${drifts.length} ${drifts.length === 1 ? "difference" : "differences"} · ${reads} ${reads === 1 ? "reading" : "readings"}`,
+    `${numbered(lanes, "pair")} of customer and meter looked at · ${settledText} · ${numbered(drifts.length, "difference")} · ${numbered(reads, "reading")} of Stripe's books`,
   );
+  if (reads > 0 && left === 0 && drifts.length === 0) out.line("✓ Stripe's books say what was reported.");
   if (left > 0) out.line(`${left} were not compared${stopped === null ? "" : `: ${stopped}`}`);
   if (lanes > 0 && reads === 0)
     out.hint(

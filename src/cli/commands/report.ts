@@ -6,7 +6,9 @@ import { planReport } from "../../engine/delivery/report.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { holderName, systemClock } from "../../runtime/system.ts";
-import { grouped, instant, visible, type Output } from "../output.ts";
+import { EXIT } from "../exit-codes.ts";
+import { meterMismatches } from "../meter-standings.ts";
+import { grouped, instant, numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook report`: close what is due and send it; or show the exact calls. */
@@ -14,7 +16,10 @@ export function reportCommand(): Command {
   return new Command("report")
     .description("Report closed usage windows to Stripe once; the app's own worker does the same by itself")
     .option("--dry-run", "show the exact calls that would be sent; send and write nothing")
-    .addHelpText("after", "\nExample: meterbook report --dry-run")
+    .addHelpText(
+      "after",
+      "\nExits 1 when sending is stopped, Stripe cannot be reached, or a meter at Stripe adds up otherwise than configured.\nExample: meterbook report --dry-run",
+    )
     .action(async (options: CommonOptions & { dryRun?: boolean }) => {
       process.exitCode = await withNode(options, (node, out) =>
         options.dryRun === true ? showPlan(node, out) : sendOnce(node, out),
@@ -22,7 +27,7 @@ export function reportCommand(): Command {
     });
 }
 
-async function showPlan(node: MeterNode, out: Output): Promise<void> {
+async function showPlan(node: MeterNode, out: Output): Promise<number> {
   const stripe = reporting(node);
   const plan = await planReport({
     store: node.store,
@@ -65,6 +70,10 @@ async function showPlan(node: MeterNode, out: Output): Promise<void> {
   if (stripe.shadow)
     out.hint("shadow: these calls are not made; meterbook compare --export shows what would be billed.");
   if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
+  if (node.reporter === null)
+    out.hint("There is no Stripe key, so nothing can be addressed: set billing.stripe.apiKey.");
+  await assertMetersFit(node);
+  return EXIT.ok;
 }
 
 async function sendOnce(node: MeterNode, out: Output): Promise<number> {
@@ -78,7 +87,8 @@ async function sendOnce(node: MeterNode, out: Output): Promise<number> {
   const summary = await reportCycle(node, {
     clock: systemClock,
     holder: holderName(),
-    onNotice: (notice) => out.hint(`${notice.code}: ${notice.text}`),
+    // A mismatch is the command's own failure, told at its end.
+    onNotice: ({ code, text }) => (code === MISMATCH ? undefined : out.hint(`${code}: ${text}`)),
   });
   if (summary === null) {
     if (out.json) out.record({ busy: true });
@@ -88,10 +98,27 @@ async function sendOnce(node: MeterNode, out: Output): Promise<number> {
   if (out.json) out.record(summary);
   else
     out.line(
-      `closed ${summary.closed} windows · sent ${summary.accepted} · retry later ${summary.retried} · held ${summary.held} · refused ${summary.dead}`,
+      `closed ${numbered(summary.closed, "window")} · sent ${summary.accepted} · retry later ${summary.retried} · held ${summary.held} · refused ${summary.dead} · in conflict ${summary.conflicts}`,
     );
   if (stripe.shadow) out.hint("shadow: nothing was sent; these are the calls that would have been made.");
-  return summary.stopped === null ? 0 : 1;
+  if (summary.held > 0) out.hint("meterbook held list shows what is held, and why.");
+  if (summary.dead + summary.conflicts > 0)
+    out.hint("meterbook outbox shows what was refused or is in doubt, and why.");
+  if (summary.stopped !== null || summary.gaveUp) return EXIT.failed;
+  await assertMetersFit(node);
+  return EXIT.ok;
+}
+
+const MISMATCH = "METER_STRIPE_METER_MISMATCH";
+
+/** Usage of a meter that Stripe adds up otherwise is kept and not sent, which must not pass for a success. */
+async function assertMetersFit(node: MeterNode): Promise<void> {
+  const reasons = await meterMismatches(node);
+  if (reasons.length > 0)
+    throw new MeterbookError(MISMATCH, reasons.join("\n"), {
+      remedy:
+        "Its usage is kept, and goes out once both agree: edit the meter in the file and start the app, or mend it at Stripe.",
+    });
 }
 
 function reporting(node: MeterNode): NonNullable<MeterNode["settings"]["billing"]["stripe"]> {

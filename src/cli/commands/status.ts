@@ -2,7 +2,7 @@ import { Command } from "commander";
 
 import { readStatus, type Status } from "../../engine/books/status.ts";
 import { systemClock } from "../../runtime/system.ts";
-import type { Output } from "../output.ts";
+import { numbered, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook status`: one look at the whole chain. */
@@ -21,7 +21,7 @@ export function statusCommand(): Command {
     });
 }
 
-function show({ events, held, backlog, outbox, drift, shadow }: Status, out: Output): void {
+function show({ events, held, backlog, outbox, drift, shadow, conflicts }: Status, out: Output): void {
   const reports = [
     `${outbox.accepted} accepted (${outbox.settled} of them seen in its books)`,
     `${outbox.pending} pending`,
@@ -29,11 +29,17 @@ function show({ events, held, backlog, outbox, drift, shadow }: Status, out: Out
     `${outbox.dead - outbox.conflict} dead`,
     `${outbox.conflict} in conflict`,
   ];
-  out.line(`config ok · ${events} events · ${held} held · ${backlog} bytes behind · Stripe: ${reports.join(", ")}`);
+  out.line(
+    `config ok · ${numbered(events, "event")} · ${held} held · ${backlog} bytes behind · Stripe: ${reports.join(", ")}`,
+  );
   // What its doubles cannot hold exactly is no difference that anybody could mend.
   const differs = drift.missing + drift.surplus > 0;
   if (differs)
     out.line(`✗ Stripe's books differ, as last compared: ${drift.missing} missing, ${drift.surplus} surplus`);
+  if (conflicts > 0)
+    out.line(
+      `${numbered(conflicts, "event")} came again with other content under the same id, and count as they came first`,
+    );
   if (shadow) out.hint("shadow: reports are made and never sent.");
   if (held > 0 || outbox.held > 0) out.hint("meterbook held list shows why.");
   if (outbox.dead > 0) out.hint("meterbook outbox shows what Stripe refused or may have, and why.");

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-import { Command } from "commander";
+import { Command, Option } from "commander";
 
 import { MeterbookError, sentenceOf } from "../../core/errors.ts";
 import {
@@ -13,6 +13,7 @@ import {
 import { portOf } from "../instants.ts";
 import { grouped, output, visible, type Output } from "../output.ts";
 import { paint } from "../paint.ts";
+import { stopSignal } from "../stop-signals.ts";
 
 interface StripeLocalOptions {
   readonly port: string;
@@ -22,7 +23,6 @@ interface StripeLocalOptions {
   readonly json?: boolean;
 }
 
-const INTERRUPTED = 130;
 /** How much of a call's parameters its line shows. */
 const PARAMETERS_LENGTH_MAX = 100;
 
@@ -30,13 +30,13 @@ const PARAMETERS_LENGTH_MAX = 100;
 export function stripeLocalCommand(): Command {
   return new Command("stripe-local")
     .description("Run a local Stripe to test against: meters, customers, subscriptions, invoices, webhooks, faults")
-    .option("--port <port>", "port on 127.0.0.1; 0 takes a free one", "4403")
+    .addOption(new Option("--port <port>", "port on 127.0.0.1; 0 takes a free one").default("4403", "4403"))
     .option("--seed <file>", "JSON file with customers, meters, subscriptions and webhooks to begin with")
     .option("--sandbox", "the limits of a sandbox: 25 calls a second")
     .option("--quiet", "no line for each call")
     .addHelpText(
       "after",
-      "\nExample: meterbook stripe-local --port 4403 --seed stripe.json\nOrders for tests go to /_local/: GET /_local/help lists them.",
+      "\nExample: meterbook stripe-local --port 4403 --seed stripe.json\nRuns until ^C (ends with 130) or SIGTERM (143), and prints then what it counted.\nOrders for tests go to /_local/: GET /_local/help lists them, each with a call to copy.",
     )
     .action(async (options: StripeLocalOptions) => {
       process.exitCode = await runUntilStopped(options, output({ json: options.json === true }));
@@ -46,19 +46,15 @@ export function stripeLocalCommand(): Command {
 async function runUntilStopped(options: StripeLocalOptions, out: Output): Promise<number> {
   const seed = options.seed === undefined ? {} : readSeed(options.seed);
   const stripe = await start(options, out);
-  process.removeAllListeners("SIGINT");
-  const stopped = new Promise<void>((resolve) => {
-    process.once("SIGINT", resolve);
-    process.once("SIGTERM", resolve);
-  });
+  const stop = stopSignal();
   try {
     announce(stripe, stripe.seed(seed), out);
-    await stopped;
+    const exit = await stop.came;
     conclude(stripe, out);
+    return exit;
   } finally {
     await stripe.close();
   }
-  return INTERRUPTED;
 }
 
 async function start(options: StripeLocalOptions, out: Output): Promise<LocalStripe> {
@@ -76,6 +72,12 @@ async function start(options: StripeLocalOptions, out: Output): Promise<LocalStr
       throw new MeterbookError("METER_COMMAND_INVALID", `Port ${options.port} is taken.`, {
         cause,
         remedy: "Name another one with --port, or 0 for any free one.",
+      });
+    }
+    if (cause instanceof Error && "code" in cause && cause.code === "EACCES") {
+      throw new MeterbookError("METER_COMMAND_INVALID", `Port ${options.port} is not permitted to this user.`, {
+        cause,
+        remedy: "Name one from 1024 on with --port, or 0 for any free one.",
       });
     }
     throw cause;

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 
 import { queryUsage, type UsageWindow } from "../../engine/usage/usage-query.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { instantMs } from "../instants.ts";
+import { rangeOf } from "../instants.ts";
 import { grouped, instant } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
@@ -32,8 +32,7 @@ export function usageCommand(): Command {
         const rows = await queryUsage(store, catalog, {
           ...(options.meter === undefined ? {} : { meter: options.meter }),
           ...(options.company === undefined ? {} : { company: options.company }),
-          ...(options.from === undefined ? {} : { from: instantMs(options.from, "--from", now) }),
-          ...(options.to === undefined ? {} : { to: instantMs(options.to, "--to", now) }),
+          ...rangeOf(options, now),
           window: options.window ?? null,
           groupBy: options.groupBy ?? [],
         });
@@ -41,11 +40,11 @@ export function usageCommand(): Command {
           for (const row of rows) out.record({ ...row, from: instant(row.from), to: instant(row.to) });
           return;
         }
-        if (rows.length === 0) return out.line("No usage.");
+        if (rows.length === 0) return out.line(emptyText(options));
         const labels = [...new Set(rows.flatMap((row) => Object.keys(row.group)))];
         out.table(
           [
-            ["meter", "customer", "from", "to", ...labels, "value", "events"],
+            ["meter", "company", "from", "to", ...labels, "value", "events"],
             ...rows.map((row) => [
               row.meter,
               row.customer,
@@ -60,4 +59,12 @@ export function usageCommand(): Command {
         );
       });
     });
+}
+
+/** Nothing counted at all is another finding than nothing of what was asked for. */
+function emptyText({ meter, company, from, to }: UsageOptions): string {
+  const isNarrowed = [meter, company, from, to].some((each) => each !== undefined);
+  return isNarrowed
+    ? "No usage: nothing of this meter, company and time was counted."
+    : "No usage: nothing was counted so far. `meterbook events` says for each event why.";
 }

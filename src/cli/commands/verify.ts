@@ -2,6 +2,7 @@ import { Command } from "commander";
 
 import { formatDecimal, isFault, parseDecimal } from "../../core/decimal.ts";
 import { verify, type MeterSums } from "../../engine/books/verify.ts";
+import { numbered } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 /** `meterbook verify`: accepted = reported + due + held + refused, recomputed from the events. */
@@ -31,6 +32,11 @@ export function verifyCommand(): Command {
             ],
             { right: [1, 3, 4, 5, 6] },
           );
+          for (const [meter, { unknown }] of Object.entries(verdict.meters))
+            if (unknown > 0)
+              out.line(
+                `${meter}: ${numbered(unknown, "held event")} without a usable value, in no sum (meterbook held list)`,
+              );
           for (const difference of verdict.differences) out.line(`✗ ${difference}`);
           out.line(
             verdict.ok

@@ -71,7 +71,9 @@ export async function theReport(store: Pick<Store, "outbox">, name: string): Pro
   const found = await store.outbox({ ...(isNumber ? { rowId: Number(name) } : { identifier: name }), limit: 100 });
   const row = found.find(({ kind }) => kind !== "cancel") ?? found[0];
   if (row === undefined)
-    throw refusal(`There is no report ${name}.`, "`meterbook outbox` lists numbers and identifiers.");
+    throw new MeterbookError("METER_UNKNOWN_REPORT", `There is no report ${name}.`, {
+      remedy: "`meterbook outbox --state all` lists the numbers, with --json the identifiers too.",
+    });
   return row;
 }
 

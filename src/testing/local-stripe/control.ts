@@ -1,6 +1,7 @@
 import { isMeterbookError } from "../../core/errors.ts";
 import { moveClock, runDue } from "./agenda.ts";
 import type { Answer } from "./answer.ts";
+import { controlExamples } from "./control-examples.ts";
 import { orderFault } from "./faults.ts";
 import { invoicedUsage } from "./invoiced.ts";
 import { ledgerEntries } from "./ledger.ts";
@@ -18,10 +19,10 @@ export const CONTROL_PREFIX = "/_local/";
 export type DeliverAll = () => Promise<number>;
 
 type Body = Readonly<Record<string, unknown>>;
-type Control = (state: LocalState, body: Body, deliver: DeliverAll) => object | Promise<object>;
+type Control = (state: LocalState, body: Body, deliver: DeliverAll, base: string) => object | Promise<object>;
 
 const CONTROLS: Readonly<Record<string, Control>> = {
-  "GET help": () => ({ controls: CONTROL_PATHS }),
+  "GET help": (state, _body, _deliver, base) => ({ controls: CONTROL_PATHS, examples: controlExamples(state, base) }),
   "GET ledger": (state) => ledgerEntries(state),
   "GET requests": (state) => state.calls,
   "GET deliveries": (state) => state.deliveryLog,
@@ -50,12 +51,16 @@ const CONTROLS: Readonly<Record<string, Control>> = {
 /** The controls that there are, as method and path. */
 const CONTROL_PATHS: readonly string[] = Object.keys(CONTROLS).map((name) => name.replace(" ", ` ${CONTROL_PREFIX}`));
 
+interface ControlCall {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  /** Where the caller reached this local Stripe, such as `http://127.0.0.1:4403`. */
+  readonly base: string;
+}
+
 /** Answers a control, after all that is due has run. */
-export async function answerControl(
-  state: LocalState,
-  call: { readonly method: string; readonly path: string; readonly body: string },
-  deliver: DeliverAll,
-): Promise<Answer> {
+export async function answerControl(state: LocalState, call: ControlCall, deliver: DeliverAll): Promise<Answer> {
   const name = `${call.method} ${call.path.slice(CONTROL_PREFIX.length)}`;
   const control = Object.hasOwn(CONTROLS, name) ? CONTROLS[name] : undefined;
   if (control === undefined) {
@@ -63,7 +68,7 @@ export async function answerControl(
   }
   try {
     runDue(state);
-    return json(200, await control(state, readBody(call.body), deliver));
+    return json(200, await control(state, readBody(call.body), deliver, call.base));
   } catch (error) {
     if (isMeterbookError(error) || error instanceof StripeRefusal || error instanceof SyntaxError) {
       const remedy = isMeterbookError(error) ? error.remedy : null;

@@ -51,7 +51,9 @@ async function serve(
   const url = new URL(request.url ?? "/", "http://local");
   const body = await readBody(request);
   if (body !== null && url.pathname.startsWith(CONTROL_PREFIX)) {
-    const call = { method: request.method ?? "GET", path: url.pathname, body };
+    const { localPort = 0 } = request.socket;
+    const base = `http://127.0.0.1:${String(localPort)}`;
+    const call = { method: request.method ?? "GET", path: url.pathname, body, base };
     send(response, await answerControl(state, call, deliverWebhooks));
     return;
   }
