@@ -1,20 +1,22 @@
 import type { Amendment, LaterFact, UsageEvent, Voiding } from "./event.ts";
+import { ownMembers } from "./own-member.ts";
 
 /**
  * The event with a later fact: it fills what was open and never changes what is there. A fault of the payer goes once
  * the payer is known.
  */
 export function completeEvent(event: UsageEvent, amendment: Amendment): UsageEvent {
-  const { faults: before, ...facts } = event;
-  const company = event.company ?? amendment.company ?? null;
-  const { company: payerFault, ...otherFaults } = { ...amendment.faults, ...before };
+  const [known, later] = [ownMembers(event), ownMembers(amendment)];
+  const { faults: before, ...facts } = known;
+  const company = known.company ?? later.company ?? null;
+  const { company: payerFault, ...otherFaults } = ownMembers({ ...later.faults, ...before });
   const faults = company === null && payerFault !== undefined ? { ...otherFaults, company: payerFault } : otherFaults;
   return {
     ...facts,
     company,
-    user: event.user ?? amendment.user ?? null,
-    ...(event.metadata === undefined && amendment.metadata !== undefined ? { metadata: amendment.metadata } : {}),
-    ...(event.aborted === undefined && amendment.aborted === true ? { aborted: true } : {}),
+    user: known.user ?? later.user ?? null,
+    ...(known.metadata === undefined && later.metadata !== undefined ? { metadata: later.metadata } : {}),
+    ...(known.aborted === undefined && later.aborted === true ? { aborted: true } : {}),
     ...(Object.keys(faults).length > 0 ? { faults } : {}),
   };
 }

@@ -6,6 +6,7 @@ import { compilePlan, decide } from "./matcher.ts";
 import type { MatchRules, Plan } from "./matcher.ts";
 import { versionSpans, type VersionSpan } from "./meter-timeline.ts";
 import type { MeterDefinition, MeterVersion, UnknownIdentity } from "./meter.ts";
+import { ownMembers } from "./own-member.ts";
 import type { Verdict } from "./verdict.ts";
 
 export { nextVersions } from "./meter-versions.ts";
@@ -42,12 +43,10 @@ export interface Catalog {
 
 /** Compiles meters and fields. Throws PathError, FilterError or ExpressionError for what cannot be compiled. */
 export function compileCatalog(source: CatalogSource): Catalog {
-  const rules: MatchRules = {
-    unknownIdentity: source.unknownIdentity,
-    groupLabelLengthMax: source.limits?.groupLabelLengthMax ?? 200,
-    futureMs: source.limits?.futureMs ?? 5 * 60_000,
-  };
-  const histories = historiesOf(source.versions);
+  const { limits = {}, revision = null } = ownMembers(source);
+  const { groupLabelLengthMax = 200, futureMs = 5 * 60_000 } = ownMembers(limits);
+  const rules: MatchRules = { unknownIdentity: source.unknownIdentity, groupLabelLengthMax, futureMs };
+  const histories = historiesOf(source.versions.map(ownMembers));
   const spans = [...histories.values()].flatMap((history) =>
     versionSpans(history).filter(({ version }) => version.ended !== true),
   );
@@ -69,7 +68,7 @@ export function compileCatalog(source: CatalogSource): Catalog {
 
   return {
     meters,
-    revision: source.revision ?? null,
+    revision,
     aggregateOf: (meter) => aggregates.get(meter) ?? null,
     definitionAt: (meter, time) => {
       const found = spans.find(

@@ -4,7 +4,7 @@ import { expressionView } from "./expression-view.ts";
 import type { HoldReason, UsageEvent } from "./event.ts";
 import { compilePath, PathError } from "./field-path.ts";
 import type { FieldPath } from "./field-path.ts";
-import { owns } from "./own-member.ts";
+import { ownMember, owns } from "./own-member.ts";
 
 /** A place whose value is not to be trusted for this event, and why. */
 export interface ReadFault {
@@ -82,7 +82,8 @@ export class EventReader {
   begin(event: UsageEvent): void {
     this.#event = event;
     this.#stamp += 1;
-    this.#faults = event.faults === undefined ? noFaults : faultsOf(event.faults);
+    const faults = ownMember(event, "faults");
+    this.#faults = faults === undefined ? noFaults : faultsOf(faults);
     if (this.#expressions.size > 0 || this.#view !== null) this.#forget();
   }
 

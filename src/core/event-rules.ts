@@ -1,4 +1,5 @@
 import type { HoldReason, UsageEvent } from "./event.ts";
+import { ownMember } from "./own-member.ts";
 
 /**
  * Why a text cannot identify a company, user or event; null when it can. Refused are the empty text, more than
@@ -18,7 +19,7 @@ const unclean = /[\p{Cc}\p{Cs}]/u;
  * recorded does not matter, nor does a time that its sender did not state: a job that tracks its rows again says nothing new.
  */
 export function isSameContent(a: UsageEvent, b: UsageEvent): boolean {
-  const isStated = a.recordedAt !== undefined || b.recordedAt !== undefined;
+  const isStated = [a, b].some((event) => ownMember(event, "recordedAt") !== undefined);
   return canonicalEvent(isStated ? a : { ...a, time: 0 }) === canonicalEvent(isStated ? b : { ...b, time: 0 });
 }
 

@@ -8,7 +8,7 @@ import type { LineBook, MatchLine } from "./match-line.ts";
 import type { MeterVersion, UnknownIdentity } from "./meter.ts";
 import { labelOf, readValue } from "./metered-value.ts";
 import type { ValueReading } from "./metered-value.ts";
-import { owns } from "./own-member.ts";
+import { ownMember, ownMembers, owns } from "./own-member.ts";
 import { shown } from "./scalar.ts";
 import { groupText } from "./usage.ts";
 import type { MeteredValue, Verdict } from "./verdict.ts";
@@ -101,7 +101,8 @@ export function decide(plan: Plan, why: boolean): Verdict | null {
   const reading = plan.readValue === null ? one : plan.readValue();
   if (reading.kind === "skip") return why ? skipped(plan, reading.reason) : null;
   if (reading.kind === "held") return held(plan, reading.reason, reading.detail, null);
-  if (event.recordedAt !== undefined && event.time > event.recordedAt + rules.futureMs) {
+  const recordedAt = ownMember(event, "recordedAt");
+  if (recordedAt !== undefined && event.time > recordedAt + rules.futureMs) {
     return held(plan, "future", "the event is stamped later than it was recorded", null);
   }
   if (event.company === null) return unidentified(plan, event, rules, reading.value, why);
@@ -127,7 +128,7 @@ function unidentified(
   value: MeteredValue,
   why: boolean,
 ): Verdict | null {
-  const reason = event.faults?.["company"] ?? "no_company";
+  const { company: reason = "no_company" } = ownMembers(ownMembers(event).faults ?? {});
   if (reason === "no_company" && rules.unknownIdentity === "drop") {
     return why ? skipped(plan, "nobody identified") : null;
   }

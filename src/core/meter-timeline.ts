@@ -1,4 +1,5 @@
 import type { MeterVersion, ReplayNote } from "./meter.ts";
+import { ownMembers } from "./own-member.ts";
 
 /** A version with the span of event time in which it counts: half-open, milliseconds UTC. */
 export interface VersionSpan {
@@ -42,7 +43,7 @@ export function replayVersions(
   { from, to }: { readonly from: number; readonly to: number | null },
   replayed: ReplayNote,
 ): ReplayChange | null {
-  const spans = versionSpans(stored.filter(({ definition }) => definition.key === meter));
+  const spans = versionSpans(stored.map(ownMembers).filter(({ definition }) => definition.key === meter));
   const newest = spans.at(-1);
   const until = Math.min(newest?.from ?? from, to ?? Infinity);
   if (newest === undefined || newest.version.ended === true || from >= until) return null;

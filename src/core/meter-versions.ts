@@ -57,7 +57,7 @@ export function nextVersions(
 /** The newest version of each meter, in the order in which the meters were first stored. */
 function latestVersions(versions: readonly MeterVersion[]): Map<string, MeterVersion> {
   const latest = new Map<string, MeterVersion>();
-  for (const version of versions) {
+  for (const version of versions.map(ownMembers)) {
     const known = latest.get(version.definition.key);
     if (known === undefined || known.version < version.version) latest.set(version.definition.key, version);
   }

@@ -29,6 +29,15 @@ export const limits = {
   purgeEveryMs: 3_600_000,
   /** … and a look goes a batch of events at a time, with this pause in which the drain has its turn. */
   purgePauseMs: 100,
+  /** Names of what was done once (a notice of Stripe's) are kept this long: it calls again for three days, and a signature is good for minutes. */
+  onceKeptMs: 90 * 86_400_000,
+  /**
+   * Refused events, and attempts and changes of reports that are at the biller, are kept as long as `keepEvents` says, and
+   * at least this long; without `keepEvents` for ever. What an operator ordered stays for ever, and so does the report itself.
+   */
+  historyKeptMinMs: 90 * 86_400_000,
+  /** Of all these, how many are looked at in one transaction; forgetting loops, with the pause of a purge. */
+  forgetBatchMax: 2_000,
   /** Times in a row that events are judged again because another process changed the meters; then METER_METERS_CHANGED. */
   meterReloadsMax: 5,
   /** Longest pause between tries while the store cannot be opened or written. */
@@ -143,6 +152,11 @@ export const limits = {
   reconcileReadsPerDay: 300,
   /** Readings in one go; the lanes that are left are compared in the next. */
   reconcileReadsAtOnce: 60,
+  /**
+   * Readings a day that reports of unknown outcome may take; beyond it they wait for the next day. The comparison of the
+   * books shares the day's allowance, and keeps one run of it.
+   */
+  readBacksPerDay: 240,
   /** Readings of the books that fail in a row before the comparing ends. */
   reconcileFailuresMax: 3,
   /** Differences of event time before this are not kept. */
@@ -163,6 +177,13 @@ export const limits = {
   searchOffMs: 3_600_000,
   /** This machine's clock may differ from the biller's by this; beyond it nothing is sent. */
   clockSkewMaxMs: 4 * 60_000,
+  /**
+   * How long an instant that agreed with the biller's time lets later ones of this clock decide. A jump is noticed as soon
+   * as it leaves this span, so it may move a decision by no more than this; well under `clockSkewMaxMs`.
+   */
+  clockTrustMs: 2 * 60_000,
+  /** Askings for the biller's time in a row, while this machine's clock moves during the call; then nothing is decided. */
+  clockAskingsMax: 3,
   /** A window of a billing period's last hour waits for late events at most this long, and at most a quarter of the invoice's grace. */
   lastHourLatenessMs: 15 * 60_000,
   /** Usage counts as too late for its invoice already this long before that is final. */

@@ -1,5 +1,6 @@
 import type { Decimal } from "../core/decimal.ts";
 import type { LatePolicy } from "../core/meter.ts";
+import { ownMembers } from "../core/own-member.ts";
 import { limits } from "./limits.ts";
 
 /**
@@ -213,8 +214,13 @@ export interface Reconciliation extends BillerLane {
   readonly agreedUntil: number;
 }
 
-/** A billing period of a customer's subscription item on one of the biller's meters: half-open, milliseconds UTC. */
+/**
+ * A billing period of a customer's subscription item on one of the biller's meters: half-open, milliseconds UTC. Its
+ * lane, item and start name it: several items of a lane may begin in one second.
+ */
 export interface BilledPeriod extends BillerLane {
+  /** The biller's name of the subscription item; where left out, the lane is taken to have one item. */
+  readonly item?: string;
   readonly from: number;
   readonly to: number;
   /** False = nothing is billed after `to`: the subscription ends there. */
@@ -277,6 +283,22 @@ export function letsOthersPass(row: OutboxRow, now: number): boolean {
   if (mode === "set" || state !== "pending" || !isWaiting || firstAttemptAt === null) return false;
   const age = now - (resentAt ?? firstAttemptAt);
   return absentSince !== null || age < 0 || age >= limits.resendSafeMs;
+}
+
+/** Whether a row was at the biller before an instant and nothing is to be done about it: what its history may be forgotten by. */
+export function isDoneBefore({ state, acceptedAt, settledAt }: OutboxRow, before: number): boolean {
+  const doneAt = settledAt ?? acceptedAt;
+  return (state === "accepted" || state === "settled") && doneAt !== null && doneAt < before;
+}
+
+/** Whether a person ordered what is written under this author: that is never forgotten, and decides later readings. */
+export function isOperators(author: string | null): boolean {
+  return author?.startsWith("operator:") === true;
+}
+
+/** The subscription item of a period; empty where the biller named none. */
+export function itemOf(period: BilledPeriod): string {
+  return ownMembers(period).item ?? "";
 }
 
 /** Whether a window is still as it was read: the condition under which every Store may enqueue a row made from it. */

@@ -42,6 +42,9 @@ export {
   canCancel,
   canChange,
   FINAL_HOLDS,
+  isDoneBefore,
+  isOperators,
+  itemOf,
   letsOthersPass,
   NOTHING_TO_SEND,
   OUTBOX_STATES,
@@ -129,9 +132,30 @@ export interface StoreCounts {
   /** Events with at least one open hold. */
   readonly heldEvents: number;
   readonly duplicates: number;
+  /** Refused events with the identity of another one, as far as they are kept (forget). */
   readonly conflicts: number;
   readonly outbox: Readonly<Record<OutboxState, number>>;
   readonly lastEventAt: number | null;
+}
+
+/** What is kept beside events and usage for a time: names that were taken once, refused events, histories of reports. */
+export type ForgetKind = "once" | "conflict" | "attempt" | "change";
+
+/** One batch of forgetting. */
+export interface ForgetQuery {
+  readonly kind: ForgetKind;
+  /** Only what is older, milliseconds UTC: by the name's or refused event's arrival, by when the row was done. */
+  readonly before: number;
+  /** Where the last batch of this kind ended; null = at the oldest. */
+  readonly after: number | null;
+  /** How many are looked at. */
+  readonly limit: number;
+}
+
+export interface Forgotten {
+  readonly deleted: number;
+  /** Where the next batch begins; null = nothing behind this one is that old. */
+  readonly next: number | null;
 }
 
 /**
@@ -291,10 +315,15 @@ export interface Store {
   putReconciliation(reconciliation: Reconciliation): Promise<void>;
   /** Known billing periods, oldest first; they stay when the biller only tells later ones. */
   periods(lane?: BillerLane): Promise<readonly BilledPeriod[]>;
-  /** Adds periods; one with the same lane and start replaces the known one. */
+  /** Adds periods; one with the same lane, item and start replaces the known one. */
   putPeriods(periods: readonly BilledPeriod[]): Promise<void>;
-  /** True the first time that a name is given, false ever after: what must be done once. */
+  /** True the first time that a name is given, false until it is forgotten: what must be done once. */
   takeOnce(name: string, now: number): Promise<boolean>;
+  /**
+   * Deletes what is old of one kind, a batch in one transaction. Attempts and changes go with a row that is accepted or
+   * settled (isDoneBefore), never those of another row, and never a change by an operator; the row itself stays.
+   */
+  forget(query: ForgetQuery): Promise<Forgotten>;
 
   customerMappings(companies?: readonly string[]): Promise<readonly CustomerMapping[]>;
   putCustomerMappings(mappings: readonly CustomerMapping[]): Promise<void>;

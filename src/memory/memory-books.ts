@@ -1,11 +1,20 @@
-import type { BilledPeriod, BillerLane, Drift, Reconciliation } from "../engine/ports.ts";
+import {
+  itemOf,
+  type BilledPeriod,
+  type BillerLane,
+  type Drift,
+  type ForgetQuery,
+  type Forgotten,
+  type Reconciliation,
+} from "../engine/ports.ts";
+import { forgetOldest } from "./memory-forgetting.ts";
 
 /** What is known of the biller's books: where they differ, when they were read, which periods it bills. */
 export class MemoryBooks {
   private driftsFound: readonly Drift[] = [];
   private readonly checks = new Map<string, Reconciliation>();
   private readonly billed = new Map<string, BilledPeriod>();
-  private readonly seen = new Set<string>();
+  private readonly seen = new Map<string, number>();
 
   /** A copy that does not change with this one. */
   copy(): MemoryBooks {
@@ -13,7 +22,7 @@ export class MemoryBooks {
     copy.driftsFound = this.driftsFound;
     for (const [key, check] of this.checks) copy.checks.set(key, check);
     for (const [key, period] of this.billed) copy.billed.set(key, period);
-    for (const name of this.seen) copy.seen.add(name);
+    for (const [name, at] of this.seen) copy.seen.set(name, at);
     return copy;
   }
 
@@ -41,17 +50,21 @@ export class MemoryBooks {
       .filter(
         ({ customer, reportAs }) => lane === undefined || (customer === lane.customer && reportAs === lane.reportAs),
       )
-      .toSorted((a, b) => a.from - b.from);
+      .toSorted((a, b) => a.from - b.from || (itemOf(a) < itemOf(b) ? -1 : 1));
   }
 
   putPeriods(periods: readonly BilledPeriod[]): void {
     for (const period of periods)
-      this.billed.set(JSON.stringify([period.customer, period.reportAs, period.from]), period);
+      this.billed.set(JSON.stringify([period.customer, period.reportAs, itemOf(period), period.from]), period);
   }
 
-  takeOnce(name: string): boolean {
+  takeOnce(name: string, now: number): boolean {
     if (this.seen.has(name)) return false;
-    this.seen.add(name);
+    this.seen.set(name, now);
     return true;
+  }
+
+  forgetNames(query: ForgetQuery): Forgotten {
+    return forgetOldest(this.seen, query);
   }
 }

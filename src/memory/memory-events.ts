@@ -2,6 +2,7 @@ import { fromInteger, type Decimal } from "../core/decimal.ts";
 import type { UsageEvent } from "../core/event.ts";
 import { isVoiding, voidingOf } from "../core/amended-event.ts";
 import { canonicalEvent, isSameContent } from "../core/event-rules.ts";
+import { ownMembers } from "../core/own-member.ts";
 import { foldCounts, type Bucket, type CountedValue } from "../core/usage.ts";
 import type {
   AmendStatus,
@@ -10,6 +11,8 @@ import type {
   CorrectionStatus,
   Count,
   EventQuery,
+  ForgetQuery,
+  Forgotten,
   HeldRow,
   Hold,
   IngestEntry,
@@ -22,6 +25,7 @@ import type {
   StoredFact,
   UsageRevision,
 } from "../engine/ports.ts";
+import { forgetOldest } from "./memory-forgetting.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
 
 interface KeptEvent {
@@ -42,7 +46,8 @@ function countedValues(counts: readonly Count[], event: UsageEvent, seq: number)
 export class MemoryEvents {
   private kept: KeptEvent[] = [];
   private readonly byIdentity = new Map<string, KeptEvent>();
-  private readonly refused = new Set<string>();
+  /** What was refused, and when it first came. */
+  private readonly refused = new Map<string, number>();
   private duplicates = 0;
   private lastSeq = 0;
   private purged = 0;
@@ -56,7 +61,7 @@ export class MemoryEvents {
       return { ...kept, amendments: [...kept.amendments], amendedMeters: new Set(kept.amendedMeters) };
     });
     for (const kept of copy.kept) copy.byIdentity.set(identityOf(kept.event), kept);
-    for (const content of this.refused) copy.refused.add(content);
+    for (const [content, at] of this.refused) copy.refused.set(content, at);
     copy.duplicates = this.duplicates;
     copy.lastSeq = this.lastSeq;
     copy.purged = this.purged;
@@ -75,7 +80,7 @@ export class MemoryEvents {
     return now.lastSeq === lastSeq && now.changes === changes;
   }
 
-  ingest(entries: readonly IngestEntry[], usage: MemoryUsage): IngestStatus[] {
+  ingest(entries: readonly IngestEntry[], recordedAt: number, usage: MemoryUsage): IngestStatus[] {
     const fresh = new Map<string, KeptEvent>();
     const values: CountedValue[] = [];
     const refused: string[] = [];
@@ -97,7 +102,7 @@ export class MemoryEvents {
     for (const [identity, kept] of fresh) this.byIdentity.set(identity, kept);
     this.kept.push(...fresh.values());
     this.lastSeq += fresh.size;
-    for (const content of refused) this.refused.add(content);
+    for (const content of refused) this.refused.set(content, this.refused.get(content) ?? recordedAt);
     this.duplicates += statuses.filter((status) => status === "duplicate").length;
     return statuses;
   }
@@ -121,15 +126,15 @@ export class MemoryEvents {
     return "done";
   }
 
-  correct({ voiding, seen, buckets, replacement }: Correction, usage: MemoryUsage): CorrectionStatus {
+  correct({ voiding, seen, buckets, replacement }: Correction, now: number, usage: MemoryUsage): CorrectionStatus {
     const kept = this.byIdentity.get(identityOf(voiding));
     if (kept === undefined) return "no_event";
     if (kept.amendments.length !== seen || voidingOf(kept.amendments) !== null) return "stale";
     if (!buckets.every((change) => usage.isAt(change) && this.isBasis(change, usage.bucketMs))) return "stale";
     if (replacement !== null && this.byIdentity.has(identityOf(replacement.event))) return "taken";
     usage.change(buckets);
-    if (replacement !== null) this.ingest([replacement], usage);
-    kept.amendments.push(voiding);
+    if (replacement !== null) this.ingest([replacement], now, usage);
+    kept.amendments.push(ownMembers(voiding));
     kept.holds = [];
     return "done";
   }
@@ -186,6 +191,10 @@ export class MemoryEvents {
     this.purged += gone.length;
     this.purgedUntil = Math.max(this.purgedUntil ?? -Infinity, ...gone.map(({ event }) => event.time + 1));
     return gone.length;
+  }
+
+  forgetRefused(query: ForgetQuery): Forgotten {
+    return forgetOldest(this.refused, query);
   }
 
   counts(): Omit<StoreCounts, "outbox"> {

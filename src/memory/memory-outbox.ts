@@ -8,6 +8,8 @@ import {
   type BillerLane,
   type Claim,
   type DirtyWindow,
+  type ForgetQuery,
+  type Forgotten,
   type HeldLane,
   type HeldSelection,
   type LaneTotals,
@@ -22,6 +24,7 @@ import {
   SHADOW,
   type Store,
 } from "../engine/ports.ts";
+import { forgetHistory } from "./memory-forgetting.ts";
 import * as rows from "./memory-row.ts";
 import type { Draft, KeptRow } from "./memory-row.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
@@ -264,6 +267,10 @@ export class MemoryOutbox {
       rows.addLine(kept, now, "held", reason, "reporter");
       kept.row.reason = reason;
     }
+  }
+
+  forgetHistory(query: ForgetQuery): Forgotten {
+    return forgetHistory(this.kept, query);
   }
 
   private find(rowId: number): KeptRow | undefined {

@@ -1,5 +1,5 @@
 import { ownMembers } from "../core/own-member.ts";
-import type { Store, StoreView } from "../engine/ports.ts";
+import type { ForgetQuery, Forgotten, Store, StoreView } from "../engine/ports.ts";
 import { MemoryBooks } from "./memory-books.ts";
 import { MemoryEvents } from "./memory-events.ts";
 import { MemoryFacts } from "./memory-facts.ts";
@@ -20,19 +20,19 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
     ingest: (entries, recordedAt, meters) =>
       take(() => {
         facts.assertMeters(meters);
-        const statuses = events.ingest(entries, usage);
+        const statuses = events.ingest(entries, recordedAt, usage);
         facts.noteEvents(entries, recordedAt);
         return statuses;
       }),
     amend: (amendment, counts, holds, seen, meters) =>
       take(() => {
         facts.assertMeters(meters);
-        return events.amend(amendment, counts, holds, seen, usage);
+        return events.amend(ownMembers(amendment), counts, holds, seen, usage);
       }),
     correct: (correction, now, meters) =>
       take(() => {
         facts.assertMeters(meters);
-        const status = events.correct(correction, usage);
+        const status = events.correct(correction, now, usage);
         const { replacement } = correction;
         if (status === "done" && replacement !== null) facts.noteEvents([replacement], now);
         return status;
@@ -72,7 +72,8 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
     putDrifts: (lane, from, to, drifts) => take(() => books.putDrifts(lane, from, to, drifts)),
     putReconciliation: (reconciliation) => take(() => books.putReconciliation(reconciliation)),
     putPeriods: (periods) => take(() => books.putPeriods(periods)),
-    takeOnce: (name) => take(() => books.takeOnce(name)),
+    takeOnce: (name, now) => take(() => books.takeOnce(name, now)),
+    forget: (query) => take(() => forget(parts, query)),
     putCustomerMappings: (mappings) => take(() => facts.putMappings(mappings)),
     putNote: (name, value) => take(() => void facts.notes.set(name, value)),
     lease: (name, holder, now, leaseMs) => take(() => facts.lease(name, holder, now, leaseMs)),
@@ -85,6 +86,11 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
       }),
     close: async () => undefined,
   };
+}
+
+function forget({ events, outbox, books }: Parts, query: ForgetQuery): Forgotten {
+  if (query.kind === "once") return books.forgetNames(query);
+  return query.kind === "conflict" ? events.forgetRefused(query) : outbox.forgetHistory(query);
 }
 
 interface Parts {

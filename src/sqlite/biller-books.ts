@@ -1,4 +1,4 @@
-import type { BilledPeriod, BillerLane, Drift, Reconciliation } from "../engine/ports.ts";
+import { itemOf, type BilledPeriod, type BillerLane, type Drift, type Reconciliation } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 import { storedText } from "./stored-text.ts";
 
@@ -82,27 +82,29 @@ export function readPeriods(connection: Connection, lane?: BillerLane): BilledPe
   const { names } = connection;
   const key = lane === undefined ? [] : [names.find(lane.customer) ?? -1, names.find(lane.reportAs) ?? -1];
   const rows = connection
-    .sql<[customer: number, reportAs: number, from: number, to: number, renews: number]>(
-      `SELECT customer, report_as, from_time, to_time, renews FROM periods
-       ${lane === undefined ? "" : "WHERE customer = ? AND report_as = ?"} ORDER BY from_time`,
+    .sql<[customer: number, reportAs: number, item: string, from: number, to: number, renews: number]>(
+      `SELECT customer, report_as, item, from_time, to_time, renews FROM periods
+       ${lane === undefined ? "" : "WHERE customer = ? AND report_as = ?"} ORDER BY from_time, item`,
     )
     .raw()
     .all(...key);
-  return rows.map(([customer, reportAs, from, to, renews]) => {
-    return { ...laneOf(connection, customer, reportAs), from, to, renews: renews === 1 };
+  return rows.map(([customer, reportAs, item, from, to, renews]) => {
+    const named = item === "" ? {} : { item };
+    return { ...laneOf(connection, customer, reportAs), ...named, from, to, renews: renews === 1 };
   });
 }
 
-/** Adds periods; one with the same lane and start replaces the known one. */
+/** Adds periods; one with the same lane, item and start replaces the known one. */
 export function putPeriods(connection: Connection, periods: readonly BilledPeriod[]): void {
   const put = connection.sql(
-    `INSERT INTO periods VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    `INSERT INTO periods VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
        to_time = excluded.to_time, renews = excluded.renews`,
   );
-  for (const period of periods) put.run(...codesOf(connection, period), period.from, period.to, period.renews ? 1 : 0);
+  for (const period of periods)
+    put.run(...codesOf(connection, period), itemOf(period), period.from, period.to, period.renews ? 1 : 0);
 }
 
-/** True the first time that a name is given. */
+/** True the first time that a name is given, until it is forgotten. */
 export function takeOnce(connection: Connection, name: string, now: number): boolean {
   const { changes } = connection
     .sql("INSERT INTO seen_once VALUES (?, ?) ON CONFLICT DO NOTHING")

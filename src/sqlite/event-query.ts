@@ -1,5 +1,6 @@
 import type { HoldReason } from "../core/event.ts";
 import type { Decimal } from "../core/decimal.ts";
+import { ownMembers } from "../core/own-member.ts";
 import type { EventQuery, HeldRow, SpanQuery, StoredEvent, StoredFact } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 import { EVENT_COLUMNS, eventOfRow, type EventRow } from "./event-row.ts";
@@ -100,7 +101,7 @@ function storedEvent(connection: Connection, row: EventRow): StoredEvent {
   const { source, id } = event;
   const amendments = texts.map((text) => {
     const fact: StoredFact = { source, id, ...JSON.parse(text) };
-    return fact;
+    return ownMembers(fact);
   });
   return { seq: row[0], event, amendments };
 }

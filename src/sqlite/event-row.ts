@@ -7,6 +7,7 @@ import type {
   ResponseFacts,
   UsageEvent,
 } from "../core/event.ts";
+import { ownMember } from "../core/own-member.ts";
 import type { Names } from "./names.ts";
 import { originalText, storedText } from "./stored-text.ts";
 
@@ -43,25 +44,27 @@ export type EventRow = readonly [
 
 /** The parts of an event without a column of their own, under short keys. */
 interface Rest {
-  qh?: HeaderValues;
-  qq?: Readonly<Record<string, string | readonly string[]>>;
-  qp?: Readonly<Record<string, string>>;
-  qb?: Json;
-  sh?: HeaderValues;
-  sb?: Json;
-  m?: Json;
-  v?: Readonly<Record<string, string>>;
-  t?: string;
-  a?: string;
-  f?: Readonly<Record<string, HoldReason>>;
-  c?: EventName;
+  qh?: HeaderValues | undefined;
+  qq?: Readonly<Record<string, string | readonly string[]>> | undefined;
+  qp?: Readonly<Record<string, string>> | undefined;
+  qb?: Json | undefined;
+  sh?: HeaderValues | undefined;
+  sb?: Json | undefined;
+  m?: Json | undefined;
+  v?: Readonly<Record<string, string>> | undefined;
+  t?: string | undefined;
+  a?: string | undefined;
+  f?: Readonly<Record<string, HoldReason>> | undefined;
+  c?: EventName | undefined;
 }
 
 /** Appends the column values of an event to a list of parameters. */
 export function pushEventColumns(parameters: unknown[], names: Names, seq: number, event: UsageEvent): void {
-  const { request, response } = event;
-  const route = request?.route;
-  const path = request?.path;
+  const request = ownMember(event, "request");
+  const response = ownMember(event, "response");
+  const route = request && ownMember(request, "route");
+  const path = request && ownMember(request, "path");
+  const aborted = ownMember(event, "aborted");
   let shape = 0;
   if (request === undefined) shape |= NO_REQUEST;
   if (response === undefined) shape |= NO_RESPONSE;
@@ -73,15 +76,15 @@ export function pushEventColumns(parameters: unknown[], names: Names, seq: numbe
     names.code(event.source),
     names.code(event.type),
     event.time,
-    event.recordedAt ?? null,
+    ownMember(event, "recordedAt") ?? null,
     names.codeOrNull(event.company),
     names.codeOrNull(event.user),
-    names.codeOrNull(request?.method),
+    names.codeOrNull(request && ownMember(request, "method")),
     path === undefined || path === route ? null : storedText(path),
     names.codeOrNull(route),
-    response?.status ?? null,
-    event.durationMs ?? null,
-    event.aborted === undefined ? null : Number(event.aborted),
+    (response && ownMember(response, "status")) ?? null,
+    ownMember(event, "durationMs") ?? null,
+    aborted === undefined ? null : Number(aborted),
     shape,
     restText(event),
   );
@@ -138,24 +141,26 @@ function responseOf(row: EventRow, rest: Rest): ResponseFacts {
 }
 
 function restText(event: UsageEvent): string | null {
-  const { request, response } = event;
+  const request = ownMember(event, "request");
+  const response = ownMember(event, "response");
+  // Members that are undefined have no text.
   const rest: Rest = {};
   if (request !== undefined) {
-    if (request.headers !== undefined) rest.qh = request.headers;
-    if (request.query !== undefined) rest.qq = request.query;
-    if (request.params !== undefined) rest.qp = request.params;
-    if (request.body !== undefined) rest.qb = request.body;
+    rest.qh = ownMember(request, "headers");
+    rest.qq = ownMember(request, "query");
+    rest.qp = ownMember(request, "params");
+    rest.qb = ownMember(request, "body");
   }
   if (response !== undefined) {
-    if (response.headers !== undefined) rest.sh = response.headers;
-    if (response.body !== undefined) rest.sb = response.body;
+    rest.sh = ownMember(response, "headers");
+    rest.sb = ownMember(response, "body");
   }
-  if (event.metadata !== undefined) rest.m = event.metadata;
-  if (event.values !== undefined) rest.v = event.values;
-  if (event.sessionToken !== undefined) rest.t = event.sessionToken;
-  if (event.apiVersion !== undefined) rest.a = event.apiVersion;
-  if (event.faults !== undefined) rest.f = event.faults;
-  if (event.corrects !== undefined) rest.c = event.corrects;
+  rest.m = ownMember(event, "metadata");
+  rest.v = ownMember(event, "values");
+  rest.t = ownMember(event, "sessionToken");
+  rest.a = ownMember(event, "apiVersion");
+  rest.f = ownMember(event, "faults");
+  rest.c = ownMember(event, "corrects");
   const text = JSON.stringify(rest);
   return text === "{}" ? null : text;
 }

@@ -1,5 +1,6 @@
 import { MeterbookError } from "../core/errors.ts";
 import type { MeterDefinition, MeterVersion, ReplayNote, UnknownIdentity } from "../core/meter.ts";
+import { ownMembers } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { IngestEntry } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
@@ -56,7 +57,8 @@ export function insertVersions(connection: Connection, versions: readonly MeterV
   const insert = connection.sql(
     "INSERT INTO meter_versions (meter, version, effective_from, definition, fields, unknown_identity, ended, replayed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   );
-  for (const { definition, version, effectiveFrom, fields, unknownIdentity, ended, replayed } of versions) {
+  for (const added of versions) {
+    const { definition, version, effectiveFrom, fields, unknownIdentity, ended, replayed } = ownMembers(added);
     insert.run(
       definition.key,
       version,

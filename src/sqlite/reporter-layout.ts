@@ -60,6 +60,8 @@ export const REPORTER_LAYOUT = `
     AND reason IS NOT 'too_old' AND reason IS NOT 'too_many_digits' AND reason IS NOT 'late_usage';
   CREATE INDEX outbox_identifier ON outbox (identifier) WHERE identifier IS NOT NULL;
   CREATE INDEX outbox_stated ON outbox (customer, report_as, timestamp) WHERE customer IS NOT NULL;
+  -- A deleted attempt is looked for here; only a row that is being sent has one.
+  CREATE INDEX outbox_attempt ON outbox (attempt) WHERE attempt IS NOT NULL;
   CREATE UNIQUE INDEX outbox_cancels ON outbox (cancels) WHERE cancels IS NOT NULL;
   CREATE TRIGGER outbox_report_immutable
     BEFORE UPDATE OF kind, cancels, meter, report_as, company, customer, window_start, window_end, sequence, raw, value,
@@ -101,9 +103,10 @@ export const REPORTER_LAYOUT = `
     PRIMARY KEY (customer, report_as)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE periods (
-    customer INTEGER NOT NULL, report_as INTEGER NOT NULL, from_time INTEGER NOT NULL, to_time INTEGER NOT NULL,
-    renews INTEGER NOT NULL,
-    PRIMARY KEY (customer, report_as, from_time)
+    customer INTEGER NOT NULL, report_as INTEGER NOT NULL, item TEXT NOT NULL, from_time INTEGER NOT NULL,
+    to_time INTEGER NOT NULL, renews INTEGER NOT NULL,
+    PRIMARY KEY (customer, report_as, item, from_time)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE seen_once (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX seen_once_at ON seen_once (at);
 `;

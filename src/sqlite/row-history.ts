@@ -10,6 +10,11 @@ interface Change {
   readonly author: string;
 }
 
+/** The row's last attempt; where that is forgotten, the one that an earlier change stands behind. */
+const LAST_ATTEMPT = `(SELECT max(number) FROM (
+  SELECT number FROM outbox_attempts WHERE outbox_attempts.row_id = outbox.row_id
+  UNION ALL SELECT after_attempt FROM outbox_changes WHERE outbox_changes.row_id = outbox.row_id))`;
+
 /** Writes a line of history for each of these rows, as they are before the change. Runs inside a write transaction. */
 export function addChanges(
   connection: Connection,
@@ -19,8 +24,7 @@ export function addChanges(
   return connection
     .sql(
       `INSERT INTO outbox_changes (row_id, after_attempt, at, from_state, to_state, reason, author)
-       SELECT row_id, (SELECT max(number) FROM outbox_attempts WHERE outbox_attempts.row_id = outbox.row_id), ?, state, ?, ?, ?
-       FROM outbox WHERE ${where}`,
+       SELECT row_id, ${LAST_ATTEMPT}, ?, state, ?, ?, ? FROM outbox WHERE ${where}`,
     )
     .run(now, to, reason, author, ...parameters).changes;
 }

@@ -13,6 +13,7 @@ import { networkFileSystem } from "./database-file.ts";
 import { loadDriver } from "./driver.ts";
 import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
 import * as facts from "./facts.ts";
+import { forget } from "./forgotten-rows.ts";
 import { heldLanes, holdRows, releaseRows } from "./held-rows.ts";
 import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
 import * as versions from "./meter-version-rows.ts";
@@ -76,7 +77,7 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
     amend: (amendment, counts, holds, seen, meters) =>
       write(() => {
         versions.assertMeters(c, meters);
-        return amendEvent(c, amendment, counts, holds, seen);
+        return amendEvent(c, ownMembers(amendment), counts, holds, seen);
       }),
     replaceBuckets: (buckets, revision) => write(() => replaceUsage(c, buckets, revision)),
     correct: (correction, now, meters) =>
@@ -108,6 +109,7 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
     putReconciliation: (reconciliation) => write(() => books.putReconciliation(c, reconciliation)),
     putPeriods: (periods) => write(() => books.putPeriods(c, periods)),
     takeOnce: (name, now) => write(() => books.takeOnce(c, name, now)),
+    forget: (query) => write(() => forget(c, query)),
     putCustomerMappings: (mappings) => write(() => facts.putCustomers(c, mappings)),
     putNote: (name, value) => write(() => facts.writeNote(c, name, value)),
     lease: (name, holder, now, leaseMs) => write(() => facts.takeLease(c, name, holder, now, leaseMs)),

@@ -101,7 +101,7 @@ async function periodsOf(
     const period = billedPart(subscription, item);
     return period === null
       ? []
-      : [{ customer: typeof customer === "string" ? customer : customer.id, reportAs, ...period }];
+      : [{ customer: typeof customer === "string" ? customer : customer.id, reportAs, item: item.id, ...period }];
   });
 }
 

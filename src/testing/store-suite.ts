@@ -8,6 +8,8 @@ import { eventCases } from "./store-suite/event-cases.ts";
 import { factCases } from "./store-suite/fact-cases.ts";
 import { heldCases } from "./store-suite/held-cases.ts";
 import { outboxCases } from "./store-suite/outbox-cases.ts";
+import { forgetCases } from "./store-suite/forget-cases.ts";
+import { passingCases } from "./store-suite/passing-cases.ts";
 import type { StoreCase } from "./store-suite/store-case.ts";
 import { usageCases } from "./store-suite/usage-cases.ts";
 
@@ -38,11 +40,13 @@ const CASES: readonly StoreCase[] = [
   ...outboxCases,
   ...closingCases,
   ...attemptCases,
+  ...passingCases,
   ...heldCases,
   ...changeCases,
   ...additionCases,
   ...bookCases,
   ...factCases,
+  ...forgetCases,
 ];
 
 /**

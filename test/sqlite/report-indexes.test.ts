@@ -3,6 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { addRow } from "../../src/sqlite/added-rows.ts";
 import { Connection } from "../../src/sqlite/connection.ts";
 import { loadDriver } from "../../src/sqlite/driver.ts";
+import { forget } from "../../src/sqlite/forgotten-rows.ts";
 import { heldLanes, holdRows } from "../../src/sqlite/held-rows.ts";
 import { readOutbox, reportedLanes } from "../../src/sqlite/outbox-query.ts";
 import { claimRows } from "../../src/sqlite/outbox-rows.ts";
@@ -88,4 +89,21 @@ it("adds rows and lines of history by indexes alone", async () => {
     heldLanes(c);
   });
   expect(holds).not.toMatch(/SCAN outbox$/m);
+});
+
+it("forgets histories by their numbers, and looks through no report for a deleted attempt", async () => {
+  const plans = await plansOf((c) => {
+    const [row] = readOutbox(c, { rowId: 1, limit: 1 });
+    if (row === undefined) throw new Error("no row");
+    addRow(c, cancelOf(row), "operator:ada", "why", HOUR);
+    c.sql("INSERT INTO outbox_attempts (row_id, attempt, at) VALUES (1, 1, ?)").run(HOUR);
+    for (const kind of ["attempt", "change"] as const) forget(c, { kind, before: HOUR * 2, after: null, limit: 9 });
+    // What SQLite asks for each deleted attempt, since rows refer to theirs.
+    c.sql("SELECT 1 FROM outbox WHERE attempt = ?").all(1);
+  });
+  expect(plans).toMatch(/SEARCH outbox_attempts USING INTEGER PRIMARY KEY \(rowid>\?/);
+  expect(plans).toMatch(/SEARCH outbox_changes USING INTEGER PRIMARY KEY \(rowid>\?/);
+  expect(plans).toMatch(/SEARCH outbox USING INTEGER PRIMARY KEY/);
+  expect(plans).toMatch(/SEARCH outbox USING (COVERING )?INDEX outbox_attempt/);
+  expect(plans).not.toMatch(/SCAN outbox/);
 });

@@ -1,6 +1,7 @@
 import type { Settings } from "../../config/settings.ts";
 import { bucketFold } from "../../core/bucket-fold.ts";
 import type { Catalog } from "../../core/catalog.ts";
+import { owns } from "../../core/own-member.ts";
 import type { CountedValue } from "../../core/usage.ts";
 import { settle } from "../ingest/amended-event.ts";
 import { limits } from "../limits.ts";
@@ -8,11 +9,14 @@ import { isReported } from "../outbox/closing.ts";
 import type { OutboxState, Store, StoredEvent } from "../ports.ts";
 import { countedValues } from "../ingest/refold.ts";
 import { openUsage, reportEras } from "../outbox/report-windows.ts";
+import { FORGET_FIRST, forgetBatch, type ForgetPlace } from "./forgetting.ts";
 
 type PurgeSettings = Pick<Settings, "storage" | "billing">;
 
-/** Where a look for expired events has come to, by event time, then arrival. */
-export interface PurgePlace {
+/** Where a look for what is old has come to: first the events, by event time, then arrival; then what is kept beside them. */
+export type PurgePlace = EventPlace | ForgetPlace;
+
+interface EventPlace {
   readonly time: number;
   readonly seq: number;
 }
@@ -20,7 +24,7 @@ export interface PurgePlace {
 /**
  * Deletes the events older than `keepEvents` and keeps their usage for ever as archived buckets. An event that is held,
  * or in a window that is not wholly at the biller, stays, and nothing else stays because of it: what is not billed is
- * explainable. Answers how many events were deleted.
+ * explainable. Then forgets what is kept beside events for a time (forgetBatch). Answers how many events were deleted.
  */
 export async function purgeExpired(
   store: Store,
@@ -40,7 +44,7 @@ export async function purgeExpired(
 
 export interface PurgedBatch {
   readonly purged: number;
-  /** Where the next batch begins; null = all expired events were looked at. */
+  /** Where the next batch begins; null = all that could be old was looked at. */
   readonly next: PurgePlace | null;
 }
 
@@ -53,7 +57,9 @@ export async function purgeBatch(
   place: PurgePlace | null,
 ): Promise<PurgedBatch> {
   const { keepEventsMs } = settings.storage;
-  if (keepEventsMs === null) return { purged: 0, next: null };
+  if (place !== null && owns(place, "kind"))
+    return { purged: 0, next: await forgetBatch(store, keepEventsMs, now, place) };
+  if (keepEventsMs === null) return { purged: 0, next: FORGET_FIRST };
   const page = await store.eventsInSpan({
     to: now - keepEventsMs,
     after: place ?? undefined,
@@ -61,7 +67,7 @@ export async function purgeBatch(
     limit: limits.batchEventsMax,
   });
   const [first, last] = [page[0], page.at(-1)];
-  if (first === undefined || last === undefined) return { purged: 0, next: null };
+  if (first === undefined || last === undefined) return { purged: 0, next: FORGET_FIRST };
   const mustStay = await unreportedUsage(store, catalog, settings, first.event.time, last.event.time);
   const fold = bucketFold();
   const expired: StoredEvent[] = [];
@@ -77,7 +83,7 @@ export async function purgeBatch(
   const seqs = expired.map(({ seq }) => seq);
   const purged = seqs.length === 0 ? 0 : await store.purge(seqs, fold.buckets(), amendments, catalog.revision);
   const isLast = page.length < limits.batchEventsMax;
-  return { purged, next: isLast ? null : { time: last.event.time, seq: last.seq } };
+  return { purged, next: isLast ? FORGET_FIRST : { time: last.event.time, seq: last.seq } };
 }
 
 type MustStay = (company: string | null, time: number, values: readonly CountedValue[]) => boolean;

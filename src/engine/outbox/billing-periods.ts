@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import type { BilledPeriod, BillerLane, Store, UsageReporter } from "../ports.ts";
+import { itemOf, type BilledPeriod, type BillerLane, type Store, type UsageReporter } from "../ports.ts";
 
 /** What is known of the billing periods of a lane. */
 export type PeriodsOf = (lane: BillerLane) => Promise<readonly BilledPeriod[]>;
@@ -25,22 +25,33 @@ export async function refreshPeriods(
 
 /**
  * Known periods that are told no more since a new one began before their end, as by a new billing anchor: they ended there.
- * Else they would hold usage of the new period too, and make it late once their own end has passed.
+ * Else they would hold usage of the new period too, and make it late once their own end has passed. Another item's new
+ * period ends one only where its own item is gone.
  */
 function cutShort(known: readonly BilledPeriod[], present: readonly BilledPeriod[]): readonly BilledPeriod[] {
   const knownNames = new Set(known.map(nameOf));
   const told = new Set(present.map(nameOf));
-  const begun = new Map<string, number[]>();
+  const items = new Set(present.map(itemKeyOf));
+  const begun = new Map<string, BilledPeriod[]>();
   for (const period of present)
-    if (!knownNames.has(nameOf(period))) begun.set(keyOf(period), [...(begun.get(keyOf(period)) ?? []), period.from]);
+    if (!knownNames.has(nameOf(period))) begun.set(keyOf(period), [...(begun.get(keyOf(period)) ?? []), period]);
   return known.flatMap((period) => {
-    const inside = (begun.get(keyOf(period)) ?? []).filter((from) => period.from < from && from < period.to);
+    const isGone = !items.has(itemKeyOf(period));
+    const inside = (begun.get(keyOf(period)) ?? [])
+      .filter(({ from }) => period.from < from && from < period.to)
+      .filter((next) => isGone || itemOf(next) === itemOf(period))
+      .map(({ from }) => from);
     return inside.length === 0 || told.has(nameOf(period)) ? [] : [{ ...period, to: Math.min(...inside) }];
   });
 }
 
-function nameOf({ from, ...lane }: BilledPeriod): string {
-  return JSON.stringify([keyOf(lane), from]);
+/** What names a period: its lane, item and start. */
+function nameOf(period: BilledPeriod): string {
+  return JSON.stringify([itemKeyOf(period), period.from]);
+}
+
+function itemKeyOf(period: BilledPeriod): string {
+  return JSON.stringify([keyOf(period), itemOf(period)]);
 }
 
 /** The hour of the clock, from the minute on at which periods are read again. */
@@ -55,7 +66,8 @@ export function periodsOf(store: Pick<Store, "periods">, told: readonly BilledPe
   for (const period of told) newer.set(keyOf(period), [...(newer.get(keyOf(period)) ?? []), period]);
   const read = async ({ customer, reportAs }: BillerLane, own: readonly BilledPeriod[]) => {
     const stored = await store.periods({ customer, reportAs });
-    return [...stored.filter(({ from }) => !own.some((period) => period.from === from)), ...own];
+    const names = new Set(own.map(nameOf));
+    return [...stored.filter((period) => !names.has(nameOf(period))), ...own];
   };
   return (lane) => {
     const key = keyOf(lane);

@@ -109,6 +109,23 @@ export const bookCases: readonly StoreCase[] = [
     },
   },
   {
+    title: "keeps apart the periods of two subscription items that begin in one second, and ends each by itself",
+    run: async (tools) => {
+      const { store, same } = tools;
+      const [one, two] = ["si_1", "si_2"].map((item, at) => ({ ...periodOf(acme, HOUR, HOUR + 10 + at), item }));
+      if (one === undefined || two === undefined) throw new Error("no periods");
+      await store.putPeriods([one, two]);
+      same(await store.periods(acme), [one, two]);
+      await store.putPeriods([{ ...one, to: HOUR + 5, renews: false }]);
+      const again = await tools.reopen();
+      const known = [{ ...one, to: HOUR + 5, renews: false }, two];
+      same([await again.periods(acme), await again.periods()], [known, known]);
+      const unnamed = periodOf(acme, HOUR, HOUR + 20);
+      await again.putPeriods([unnamed]);
+      same(await again.periods(acme), [unnamed, ...known]);
+    },
+  },
+  {
     title: "lets a name be taken once, whoever asks and whenever",
     run: async (tools) => {
       const { store, same } = tools;
