@@ -4,6 +4,7 @@ import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import { replayVersions, type ReplayChange } from "../../core/meter-timeline.ts";
 import type { MeterVersion } from "../../core/meter.ts";
+import { ownMembers } from "../../core/own-member.ts";
 import { bucketStart } from "../../core/usage.ts";
 import { holdsOf, settle, type SettledEvent } from "../ingest/amended-event.ts";
 import { storedCatalog } from "../ingest/catalog-versions.ts";
@@ -171,7 +172,7 @@ function nothingToReplay(stored: readonly MeterVersion[], { meter, from }: Repla
     return new MeterbookError("METER_UNKNOWN_METER", `There is no meter ${JSON.stringify(meter)}.`, {
       remedy: `Known: ${[...new Set(stored.map(({ definition }) => definition.key))].join(", ")}.`,
     });
-  if (newest.ended === true)
+  if (ownMembers(newest).ended === true)
     return refusal(`${meter} has left the configuration and counts nothing.`, "Put it back first.");
   return refusal(
     `The newest version of ${meter} counts from ${instantOf(newest.effectiveFrom)} on already, so nothing from ${instantOf(from)} on would change.`,

@@ -1,12 +1,14 @@
 import { MeterbookError } from "../../core/errors.ts";
 import { isRejected } from "../delivery/biller-notices.ts";
 import { limits } from "../limits.ts";
+import { theReport } from "./cancel.ts";
+import { isBegun, isCounterpart, isReaddressable, isRefusedForSure, readdress, readdressedRows } from "./readdress.ts";
 import { knownModes } from "../outbox/meter-modes.ts";
 import type { OutboxRow, OutboxState, RowChange, Store } from "../ports.ts";
 import { isStillTotal } from "../outbox/set-mode.ts";
 
 /** What an operator may decide about a report that nobody else can decide about. */
-export const ROW_ORDERS = ["delivered", "resend", "write-off", "carry"] as const;
+export const ROW_ORDERS = ["delivered", "resend", "readdress", "write-off", "carry"] as const;
 export type RowOrder = (typeof ROW_ORDERS)[number];
 
 export interface RowResolution {
@@ -25,12 +27,15 @@ export interface ResolvedRow {
   readonly row: OutboxRow;
   readonly to: OutboxState;
   readonly applied: boolean;
+  /** The row that says a readdressed report's usage from now on; null for the other orders, and for a dry run. */
+  readonly anew: OutboxRow | null;
 }
 
 /**
  * Carries out an operator's word about one report: the biller has it (`delivered`), it must go out once more (`resend`),
- * nobody is ever billed for it (`write-off`), or its late usage goes onto the present invoice (`carry`). The report itself
- * is not edited. Throws METER_CORRECTION_REFUSED when there is no such row, or that cannot be decided of a row in its state.
+ * its usage must go to the customer that its company has now (`readdress`), nobody is ever billed for it (`write-off`), or
+ * its late usage goes onto the present invoice (`carry`). The report itself is not edited. Throws METER_UNKNOWN_REPORT when there is no such
+ * row, and METER_CORRECTION_REFUSED when that cannot be decided of a row in its state.
  */
 export async function resolveRow({
   store,
@@ -41,15 +46,37 @@ export async function resolveRow({
   now,
   dryRun,
 }: RowResolution): Promise<ResolvedRow> {
-  const [row] = await store.outbox({ rowId, limit: 1 });
-  if (row === undefined) throw refusal(`There is no report ${rowId}.`, "`meterbook outbox` lists their numbers.");
+  const row = await theReport(store, String(rowId));
   const outcome = OUTCOMES[as](row);
-  if (outcome === null) throw refusal(`Report ${rowId} is ${stateOf(row)}, and cannot become ${as}.`, POSSIBLE[as]);
+  if (outcome === null) throw refusal(`${as} does not fit report ${rowId}: it is ${stateOf(row)}.`, possibleFor(row));
+  if (as !== "readdress" || !isBegun(row)) await assertNotReaddressed(store, row);
   if (outcome.resend === true) await assertResendable(store, row, now);
-  if (dryRun) return { row, to: outcome.to, applied: false };
+  if (as === "readdress") await assertRefused(store, row);
+  if (dryRun) return { row, to: outcome.to, applied: false, anew: null };
+  if (as === "readdress") {
+    const { anew } = await readdress(store, row, { author, cause, now });
+    return { row, to: outcome.to, applied: true, anew };
+  }
   const change: RowChange = { rowId, from: row.state, reason: `${as}: ${cause}`, author, ...outcome };
-  if (await store.changeRow(change, now)) return { row, to: outcome.to, applied: true };
+  if (await store.changeRow(change, now)) return { row, to: outcome.to, applied: true, anew: null };
   throw refusal(`Report ${rowId} is not ${row.state} any more; nothing was changed.`, "Look at it again.");
+}
+
+/** Its usage is another row's by now. */
+async function assertNotReaddressed(store: Store, row: OutboxRow): Promise<void> {
+  const made = row.kind === "usage" ? await readdressedRows(store, row) : null;
+  if (made === null) return;
+  const { rowId } = made.anew;
+  throw refusal(`Report ${row.rowId} was addressed anew: row ${rowId} has its usage.`, `Decide about row ${rowId}.`);
+}
+
+/** Usage that the biller may have counted for one customer must not be said to another one. */
+async function assertRefused(store: Store, row: OutboxRow): Promise<void> {
+  if (await isRefusedForSure(store, row)) return;
+  throw refusal(
+    `It is not certain that Stripe counted nothing of report ${row.rowId}.`,
+    "Compare it with Stripe's books, and correct its events when it is not there.",
+  );
 }
 
 /** What would be answered as delivered though it never counted, or would take the place of other usage, may not go out. */
@@ -70,22 +97,45 @@ async function assertResendable(store: Store, row: OutboxRow, now: number): Prom
   );
 }
 
-const POSSIBLE: Readonly<Record<RowOrder, string>> = {
-  delivered: "A report in conflict can be said to be delivered.",
-  resend: "A report that is dead or in conflict can be sent again.",
-  "write-off": "A report that is held or in conflict can be written off.",
-  carry: "A report that was held or written off because it came too late can be carried.",
+/** What can be ordered of a report in its state, in words. */
+function possibleFor(row: OutboxRow): string {
+  const orders = ROW_ORDERS.filter((order) => OUTCOMES[order](row) !== null);
+  const [first, ...others] = orders;
+  if (first === undefined) return WITHOUT_ORDERS[row.state] ?? "Look at it again.";
+  return `Of this report can be said: ${[first, ...others].map((order) => `${order} (${MEANINGS[order]})`).join(", ")}.`;
+}
+
+const MEANINGS: Readonly<Record<RowOrder, string>> = {
+  delivered: "Stripe has it",
+  resend: "it goes out once more",
+  readdress: "its usage goes to the customer that its company has now",
+  "write-off": "nobody is billed for it",
+  carry: "onto the present invoice",
+};
+
+/** Nothing is to be decided about such a report, and what can be done instead. */
+const WITHOUT_ORDERS: Partial<Readonly<Record<OutboxState, string>>> = {
+  accepted:
+    "It is done, and nothing is to be decided; `meterbook correct cancel` takes back what Stripe got within a day.",
+  settled:
+    "Stripe's books show it, and nothing is to be decided; `meterbook correct cancel` takes it back within a day.",
+  pending: "It is on its way by itself; look at it again after the next rounds of reporting.",
+  sending: "It is being sent right now; look at it again in a minute.",
+  dead: "Its usage is with another row, or corrected by its events.",
 };
 
 type Outcome = Pick<RowChange, "to" | "resend" | "late">;
 
 const OUTCOMES: Readonly<Record<RowOrder, (row: OutboxRow) => Outcome | null>> = {
   delivered: ({ state }) => (state === "conflict" ? { to: "accepted" } : null),
-  resend: ({ state, identifier }) => {
+  resend: (row) => {
+    const { state, identifier } = row;
     if (state !== "dead" && state !== "conflict") return null;
+    if (isCounterpart(row)) return null;
     // What never had a customer is first to get one.
     return identifier === null ? { to: "held" } : { to: "pending", resend: true };
   },
+  readdress: (row) => (isReaddressable(row) ? { to: "dead" } : null),
   "write-off": ({ state }) => (state === "held" || state === "conflict" ? { to: "dead" } : null),
   carry: (row) =>
     isLate(row) && (row.identifier === null || row.state === "held") ? { to: "held", late: "carry" } : null,

@@ -1,7 +1,17 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import { learnOfCustomer } from "./customer-notices.ts";
 import { limits } from "../limits.ts";
-import type { BillerLane, BillerNotice, Clock, OutboxRow, RejectedSample, RejectionNotice, Store } from "../ports.ts";
+import type {
+  BillerLane,
+  BillerNotice,
+  Clock,
+  OutboxRow,
+  RejectedSample,
+  RejectionNotice,
+  RowChange,
+  Store,
+} from "../ports.ts";
+import { coveringTotal, isOpenAfter, rowsOfWindow } from "./rejected-totals.ts";
 
 export interface BillerNoticeOptions {
   readonly store: Store;
@@ -35,12 +45,14 @@ async function applyRejection(
   );
   // Whoever holds the row is about to write what became of it.
   if (verdicts.some(({ row }) => row?.state === "sending")) return "later";
+  for (const { row } of verdicts) if (row !== null && isOpenAfter(await rowsOfWindow(store, row), row)) return "later";
   const rejected: { readonly row: OutboxRow; readonly sample: RejectedSample }[] = [];
   let unnamed = Math.max(0, notice.errorCount - notice.samples.length);
   for (const { sample, row } of verdicts) {
     if (row === null) continue;
-    if (await reject(store, row, sample, notice, clock.now())) rejected.push({ row, sample });
-    else if (!isRejected(row)) unnamed += 1;
+    const verdict = await reject(store, row, sample, notice, clock.now());
+    if (verdict === "dead") rejected.push({ row, sample });
+    else if (verdict === "unclear" && !isRejected(row)) unnamed += 1;
   }
   if (unnamed > 0) await lookAgain(store, notice);
   // After all of it is stored: a crash before this tells it twice at most, and loses nothing.
@@ -62,24 +74,49 @@ async function rowOf(store: Store, name: string): Promise<OutboxRow | null> {
 
 const SAME_IDENTIFIER_MAX = 10;
 
-/** False when the biller speaks of an earlier sending, or its books showed the report since. */
+/**
+ * `dead`: its usage is refused. `covered`: a later total that the biller took says that usage too. `unclear`: the biller
+ * speaks of an earlier sending, or its books showed the report since.
+ */
+type RejectedAs = "dead" | "covered" | "unclear";
+
 async function reject(
   store: Store,
   row: OutboxRow,
   { code }: RejectedSample,
   { to }: RejectionNotice,
   now: number,
-): Promise<boolean> {
+): Promise<RejectedAs> {
   const isOutdated = (row.resentAt !== null && row.resentAt > to) || (row.settledAt !== null && row.settledAt > to);
-  if (isOutdated || !REJECTABLE.includes(row.state) || row.firstAttemptAt === null) return false;
-  const change = {
-    rowId: row.rowId,
-    from: row.state,
-    to: "dead",
-    reason: `${REJECTED}: ${code}`,
-    author: "webhook",
-  } as const;
-  return store.changeRow(change, now);
+  if (isOutdated || !REJECTABLE.includes(row.state) || row.firstAttemptAt === null) return "unclear";
+  const cover = coveringTotal(await rowsOfWindow(store, row), row);
+  const change = { rowId: row.rowId, from: row.state, author: "webhook" } as const;
+  if (cover !== null) {
+    const reason = coveredBy(cover, code);
+    if (row.reason !== reason && !(await store.changeRow({ ...change, to: "accepted", reason }, now))) return "unclear";
+    return "covered";
+  }
+  if (!(await store.changeRow({ ...change, to: "dead", reason: `${REJECTED}: ${code}` }, now))) return "unclear";
+  await uncover(store, row, now);
+  return "dead";
+}
+
+/** The total that was refused may have said the usage of earlier refused ones: without it, that is refused as well. */
+async function uncover(store: Store, refused: OutboxRow, now: number): Promise<void> {
+  const rows = await rowsOfWindow(store, refused);
+  for (const row of rows.filter(({ reason }) => reason?.startsWith(COVERED) === true)) {
+    if (coveringTotal(rows, row) !== null || row.state === "dead") continue;
+    const reason = `${REJECTED}: with row ${refused.rowId}, the total that said its usage`;
+    const change: RowChange = { rowId: row.rowId, from: row.state, to: "dead", reason, author: "webhook" };
+    await store.changeRow(change, now);
+  }
+}
+
+/** Reason of an accepted total that was refused, while a later one says its usage. */
+const COVERED = "covered: ";
+
+function coveredBy({ rowId }: OutboxRow, code: string): string {
+  return `${COVERED}rejected (${code}), and the total of row ${rowId} says its usage`;
 }
 
 /** Taken by the biller, or perhaps: sending it again would only be answered as a duplicate of what was refused. */

@@ -2,12 +2,13 @@ import { isInvoiceFinal, type PeriodsOf } from "../outbox/billing-periods.ts";
 import { isTooOld } from "../outbox/late-usage.ts";
 import { limits } from "../limits.ts";
 import type { MeterStanding } from "../outbox/meter-modes.ts";
+import { isStillTotal } from "../outbox/set-mode.ts";
 import { SHADOW, type AttemptOutcome, type OutboxRow, type Store } from "../ports.ts";
 import type { Shadow } from "../outbox/shadow.ts";
 
 /** What decides, before any call, whether a row may be sent. */
 export interface Gates {
-  readonly store: Pick<Store, "outbox">;
+  readonly store: Store;
   readonly shadow: Shadow;
   readonly periods: PeriodsOf;
   readonly graceMs: number;
@@ -36,13 +37,21 @@ export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promis
   if (row.firstAttemptAt === null) {
     if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
     // Nothing is sent under its identifier yet: its meter's policy for late usage decides, as for any other.
-    return isFinal ? closed({ kind: "held", reason: "late: its invoice became final before it was sent" }) : OPEN;
+    if (isFinal) return closed({ kind: "held", reason: "late: its invoice became final before it was sent" });
+    const isTotal = await isTotalStill(gates, row, standing);
+    return isTotal ? OPEN : closed({ kind: "held", reason: "total: what its window holds changed before it was sent" });
   }
   // A total may be sent again at any age: it only replaces itself.
   if (row.mode === "set")
     return isTooOld(row.timestamp, now) ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
   if (isFinal || isTooOld(row.timestamp, now)) return { kind: "readBack", mayResend: false };
   return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: true };
+}
+
+/** A report that its total includes may have been refused since: its usage is to be billed by that report, or by none. */
+async function isTotalStill({ store }: Gates, row: OutboxRow, standing: MeterStanding): Promise<boolean> {
+  if (row.mode === "delta" || standing.kind !== "ready" || standing.keepsLast === null) return true;
+  return isStillTotal(store, row, standing.keepsLast);
 }
 
 /** Whether the biller surely remembers the identifier. An attempt that lies ahead was written under a wrong clock: it is old. */
@@ -57,10 +66,22 @@ async function cancelGate({ store, shadow }: Gates, row: OutboxRow, now: number)
   if (original === undefined) return closed(conflict("the report that it cancels is not there"));
   if (original.reason === SHADOW) return closed({ kind: "accepted", requestId: null, reason: SHADOW });
   if (shadow.isOn) return closed(waiting("shadow is on: nothing is sent", now));
+  const obstacle = uncancellable(original, now);
+  if (obstacle !== null) return closed(obstacle);
   const acceptedAt = original.acceptedAt ?? 0;
   if (now - acceptedAt < limits.cancelMs) return { kind: "cancel", original };
   const late = "too_late: the biller cancels only what it received in the last 24 hours";
   return closed(ended(row, late));
+}
+
+/** What became of a report after its cancelling was ordered; null when it is at the biller still. */
+function uncancellable({ rowId, state, reason }: OutboxRow, now: number): AttemptOutcome | null {
+  if (state === "accepted" || state === "settled") return null;
+  if (state === "conflict") return conflict(`row ${rowId}, which it cancels, is in conflict: decide about that first`);
+  if (state !== "dead") return waiting(`waits for row ${rowId}, which it cancels: ${state}`, now);
+  // Whatever an earlier call of the cancelling did: nobody is billed for the report.
+  const why = reason === null ? "" : ` (${reason})`;
+  return { kind: "dead", reason: `nothing_to_cancel: row ${rowId} is not at the biller: dead${why}`, requestId: null };
 }
 
 /** Whether a row is what the biller's meter takes: a difference where it adds up, a total where it keeps the last report. */

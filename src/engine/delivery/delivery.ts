@@ -1,5 +1,8 @@
 import { isMeterbookError } from "../../core/errors.ts";
 import type { UsageRecord } from "../../core/usage-record.ts";
+import { beforeLastAttempt, mayHaveCounted } from "./attempt-outcomes.ts";
+import type { ClockTrust } from "./clock-trust.ts";
+import type { DailyReadings } from "./daily-readings.ts";
 import { gateFor, type Gates } from "./delivery-gates.ts";
 import { limits } from "../limits.ts";
 import type { Pace } from "./pace.ts";
@@ -20,6 +23,10 @@ export interface DeliveryOptions {
   readonly reporter: Pick<UsageReporter, "report" | "cancel" | "counted">;
   readonly gates: Gates;
   readonly clock: Clock;
+  /** Which instants of the clock may decide about a row. */
+  readonly trust: ClockTrust;
+  /** The day's readings of the biller's books. */
+  readonly readings: DailyReadings;
   /** Who claims the rows. */
   readonly holder: string;
   /** A number in [0, 1), for jitter. */
@@ -62,7 +69,7 @@ export async function deliver(options: DeliveryOptions): Promise<DeliverySummary
   const round: Round = {
     ...options,
     tally: { accepted: 0, retry: 0, dead: 0, conflict: 0, absent: 0, wait: 0, held: 0 },
-    books: openBooks({ store, reporter: options.reporter, now: () => clock.now(), pause: () => pause(options) }),
+    books: openBooks({ ...options, now: () => clock.now(), pause: () => pause(options) }),
     stopped: null,
     failuresInARow: 0,
   };
@@ -75,7 +82,12 @@ export async function deliver(options: DeliveryOptions): Promise<DeliverySummary
       limit: claimLimit(options.pace),
     });
     if (claims.length === 0) break;
-    await inLanes(claims, (claim) => deliverRow(round, claim, claimedAt));
+    await askForTime(round);
+    try {
+      await inLanes(claims, (claim) => deliverRow(round, claim, claimedAt));
+    } finally {
+      await options.readings.keep();
+    }
   }
   const { tally } = round;
   return {
@@ -87,6 +99,16 @@ export async function deliver(options: DeliveryOptions): Promise<DeliverySummary
     stopped: round.stopped,
     gaveUp: round.stopped === null && hasEnded(round),
   };
+}
+
+/** A jump of the clock since the last batch is to decide about no row of this one: all are put back while it is wrong. */
+async function askForTime(round: Round): Promise<void> {
+  try {
+    const fault = await round.trust.renew();
+    if (fault !== null) round.stopped ??= fault;
+  } catch (error) {
+    if (notAsked(round, error).kind !== "stopped") round.failuresInARow = limits.failuresInARowMax;
+  }
 }
 
 /** No more than can be begun while the lease is safe. */
@@ -111,27 +133,27 @@ async function inLanes(claims: readonly Claim[], work: (claim: Claim) => Promise
 }
 
 async function deliverRow(round: Round, claim: Claim, claimedAt: number): Promise<void> {
-  const { store, clock } = round;
+  const { store, clock, trust } = round;
   const { row, token } = claim;
   const settle = async (outcome: AttemptOutcome): Promise<void> => {
     const isOurs = await store.settle(row.rowId, token, outcome, clock.now());
     if (isOurs && outcome.kind !== "stopped") round.tally[outcome.kind] += 1;
   };
   const putBack = (): Promise<void> => settle({ kind: "stopped", reason: round.stopped ?? row.reason ?? "put back" });
-  const hasTime = (): boolean => {
-    const now = clock.now();
-    return now >= claimedAt && now - claimedAt < limits.leaseMs - limits.reporterTimeoutMs;
-  };
+  const hasTime = (now: number): boolean =>
+    trust.covers(now) && now >= claimedAt && now - claimedAt < limits.leaseMs - limits.reporterTimeoutMs;
   if (!hasEnded(round)) await pause(round);
-  if (hasEnded(round) || !hasTime()) return putBack();
-  const call = await callFor(round, claim);
-  if (call.kind === "closed") return settle(call.outcome);
-  // Reading the books took its time.
-  if (hasEnded(round) || !hasTime()) return putBack();
-  if (!(await store.beginAttempt(row.rowId, token, clock.now(), call.isResend))) return;
+  const now = clock.now();
+  if (hasEnded(round) || !hasTime(now)) return putBack();
+  const call = await callFor(round, claim, now);
+  // Reading the books took its time, and what they say is judged by the clock.
+  if (call.kind === "closed") return trust.covers(clock.now()) ? settle(call.outcome) : putBack();
+  const beganAt = clock.now();
+  if (hasEnded(round) || !hasTime(beganAt)) return putBack();
+  if (!(await store.beginAttempt(row.rowId, token, beganAt, call.isResend))) return;
   const answer = await answerTo(call.make);
   takeHint(round, answer);
-  return settle(outcomeOf(round, row, answer));
+  return settle(await outcomeOf(round, row, answer));
 }
 
 async function pause({ pace, clock, wait }: Pick<DeliveryOptions, "pace" | "clock" | "wait">): Promise<void> {
@@ -144,10 +166,10 @@ type WantedCall =
   | { readonly kind: "call"; readonly make: () => Promise<ReportAnswer>; readonly isResend: boolean }
   | { readonly kind: "closed"; readonly outcome: AttemptOutcome };
 
-async function callFor(round: Round, { row, epoch }: Claim): Promise<WantedCall> {
-  const { reporter, clock } = round;
+async function callFor(round: Round, { row, epoch }: Claim, now: number): Promise<WantedCall> {
+  const { reporter } = round;
   try {
-    const gate = await gateFor(round.gates, row, clock.now());
+    const gate = await gateFor(round.gates, row, now);
     if (gate.kind === "closed") return gate;
     const record = recordOf(gate.kind === "cancel" ? gate.original : row);
     if (record === null)
@@ -205,15 +227,26 @@ function takeHint(round: Round, answer: ReportAnswer): void {
   if (answer.kind === "stop") round.stopped ??= answer.reason;
 }
 
-function outcomeOf(round: Round, row: OutboxRow, answer: ReportAnswer): AttemptOutcome {
+async function outcomeOf(round: Round, row: OutboxRow, answer: ReportAnswer): Promise<AttemptOutcome> {
   if (answer.kind === "stop") return { kind: "stopped", reason: answer.reason };
-  if (answer.kind !== "unknown") return answer;
+  if (answer.kind === "dead") return refused(round, row, answer);
+  if (answer.kind === "accepted") return answer;
   const { reason, requestId } = answer;
   const askedMs = Math.min(answer.retryAfterMs ?? 0, limits.retryAfterMaxMs);
   const delayMs = Math.max(backoffMs(row.attempts, round.random()), askedMs);
   // A server error is stored under its key and would be answered again; the identifier alone keeps the record single.
   const { freshKey } = answer;
   return { kind: "retry", reason, requestId, nextAttemptAt: round.clock.now() + delayMs, freshKey };
+}
+
+/** A refusal says nothing of an earlier call: what that may have counted must not stand as never billed. */
+async function refused(
+  { store }: Round,
+  { rowId, attempts }: OutboxRow,
+  answer: Extract<ReportAnswer, { kind: "dead" }>,
+): Promise<AttemptOutcome> {
+  if (attempts === 0 || !mayHaveCounted(beforeLastAttempt(await store.rowHistory(rowId)), attempts)) return answer;
+  return { ...answer, kind: "conflict", reason: `earlier attempt unknown; now refused: ${answer.reason}` };
 }
 
 /** Full jitter: anywhere between the least wait and a bound that doubles with each attempt. */

@@ -1,6 +1,7 @@
 import { formatDecimal, fromInteger, type Decimal } from "../../core/decimal.ts";
 import { minuteOf } from "../../core/usage-record.ts";
 import type { WindowSpan } from "../../core/window.ts";
+import type { DailyReadings } from "./daily-readings.ts";
 import { limits } from "../limits.ts";
 import {
   NOTHING_TO_SEND,
@@ -18,6 +19,8 @@ export interface Books {
   /** Keeps the pace of calls before each reading. */
   readonly pause: () => Promise<void>;
   readonly now: () => number;
+  /** The day's readings, those of comparing included. */
+  readonly readings: DailyReadings;
   /** Readings so far, and rows that found none left. */
   readonly spent: { reads: number; refused: number };
   /** When the last report was accepted that is known to be in the books, by the biller's meter. */
@@ -25,15 +28,19 @@ export interface Books {
 }
 
 /** Nothing was read yet. */
-export function openBooks(options: Pick<Books, "store" | "reporter" | "pause" | "now">): Books {
-  return { ...options, spent: { reads: 0, refused: 0 }, seen: new Map() };
+export function openBooks(options: Pick<Books, "store" | "reporter" | "pause" | "now" | "readings">): Books {
+  const { store, reporter, pause, now, readings } = options;
+  return { store, reporter, pause, now, readings, spent: { reads: 0, refused: 0 }, seen: new Map() };
 }
 
 /** What the biller's books say of one row. */
 type Reading =
-  | { readonly kind: "found" | "empty" | "shared" | "busy" }
+  | { readonly kind: "found" | "empty" | "shared" | NoReading }
   | { readonly kind: "other"; readonly value: Decimal }
   | { readonly kind: "unread"; readonly reason: string };
+
+/** Why the books are not read now: the round had its readings, or the day did. */
+type NoReading = "busy" | "used_up";
 
 /**
  * What becomes of a row whose outcome is not known and that must not be sent again as it is: the biller may have counted
@@ -52,8 +59,8 @@ export async function readBack(books: Books, row: OutboxRow, mayResend: boolean)
     );
   if (reading.kind === "other")
     return conflict(`${unknownFor(row, now)}; the biller's books have ${formatDecimal(reading.value)} in its place`);
-  if (reading.kind === "busy")
-    return { kind: "wait", reason: "waits for its turn to be read back", nextAttemptAt: turnAfter(books, now) };
+  if (reading.kind === "busy" || reading.kind === "used_up")
+    return { kind: "wait", ...turnAfter(books, now, reading.kind) };
   if (isTooOld) return conflict(`${unknownFor(row, now)}, and too_old to be sent again`);
   if (reading.kind === "unread")
     return { kind: "wait", reason: `not read back: ${reading.reason}`, nextAttemptAt: now + limits.readBackEveryMs };
@@ -72,12 +79,28 @@ function unknownFor({ firstAttemptAt }: OutboxRow, now: number): string {
 const HOUR_MS = 3_600_000;
 
 /** More rows than may be read in a round take turns, so that they are not all claimed again in the next one. */
-function turnAfter({ spent }: Books, now: number): number {
+function turnAfter(
+  { spent }: Books,
+  now: number,
+  why: NoReading,
+): { readonly reason: string; readonly nextAttemptAt: number } {
+  if (why === "used_up") {
+    const tomorrow = (Math.floor(now / DAY_MS) + 1) * DAY_MS;
+    const reason = "waits to be read back: today's readings of the biller's books are used up";
+    return { reason, nextAttemptAt: Math.min(tomorrow, now + limits.retryAfterMaxMs) };
+  }
   spent.refused += 1;
   const rounds = Math.ceil(spent.refused / limits.readBacksMax);
-  return now + Math.min(rounds * MINUTE_MS, limits.retryAfterMaxMs);
+  const nextAttemptAt = now + Math.min(rounds * MINUTE_MS, limits.retryAfterMaxMs);
+  return { reason: "waits for its turn to be read back", nextAttemptAt };
 }
 
+function noReading({ spent, readings }: Books): NoReading | null {
+  if (readings.spent() >= limits.readBacksPerDay) return "used_up";
+  return spent.reads >= limits.readBacksMax ? "busy" : null;
+}
+
+const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
 /** The books do not show it: believed only long after the last attempt, twice, and beside a later report that they show. */
@@ -91,7 +114,7 @@ async function absent(books: Books, row: OutboxRow, mayResend: boolean): Promise
     return notThere("the biller's books do not show it yet", Math.min(next, now + limits.retryAfterMaxMs));
   }
   const witness = await hasWitness(books, row);
-  if (witness === "busy") return notThere("waits for its turn to be read back", turnAfter(books, now));
+  if (witness === "busy" || witness === "used_up") return { kind: "absent", ...turnAfter(books, now, witness) };
   if (!witness) return notThere("the biller's books show no later report either", now + limits.readBackWitnessMs);
   if (!mayResend)
     return conflict(`late_usage: ${unknownFor(row, now)}, the biller's books do not show it, and its invoice is final`);
@@ -109,7 +132,8 @@ async function readRow(books: Books, row: OutboxRow): Promise<Reading> {
   if (customer === null) return { kind: "unread", reason: "it has no customer" };
   const minute = minuteOf(timestamp);
   if (minute.from !== timestamp || (await isShared(books, row, minute))) return { kind: "shared" };
-  if (books.spent.reads >= limits.readBacksMax) return { kind: "busy" };
+  const kind = noReading(books);
+  if (kind !== null) return { kind };
   try {
     const value = await read(books, { customer, reportAs }, minute);
     if (value === row.reported) return { kind: "found" };
@@ -140,6 +164,7 @@ async function read(
   span: WindowSpan,
 ): Promise<Decimal> {
   books.spent.reads += 1;
+  books.readings.add(1);
   await books.pause();
   const { from, to } = span;
   const spans = await books.reporter.counted({ ...lane, from, to, per: null });
@@ -147,14 +172,15 @@ async function read(
 }
 
 /** Whether the books show a report of the same meter that was accepted after this row's last attempt. */
-async function hasWitness(books: Books, row: OutboxRow): Promise<boolean | "busy"> {
+async function hasWitness(books: Books, row: OutboxRow): Promise<boolean | NoReading> {
   const since = row.lastAttemptAt ?? 0;
   const isSeen = (): boolean => (books.seen.get(row.reportAs) ?? Number.NEGATIVE_INFINITY) > since;
   if (isSeen()) return true;
   const candidates = await witnesses(books, row, since);
   for (const candidate of candidates.slice(0, limits.witnessReadsMax)) {
     if (candidate.state !== "settled") {
-      if (books.spent.reads >= limits.readBacksMax) return "busy";
+      const none = noReading(books);
+      if (none !== null) return none;
       const reading = await readRow(books, candidate);
       if (reading.kind !== "found") continue;
     }
@@ -183,7 +209,7 @@ async function witnesses({ store, now }: Books, row: OutboxRow, since: number): 
     .toSorted((a, b) => Number(b.state === "settled") - Number(a.state === "settled") || order(a) - order(b));
 }
 
-const WITNESS_BACK_MS = 86_400_000;
+const WITNESS_BACK_MS = DAY_MS;
 
 function order({ acceptedAt }: OutboxRow): number {
   return acceptedAt ?? 0;

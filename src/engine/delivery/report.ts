@@ -3,7 +3,7 @@ import { isMeterbookError, type ErrorCode, type MeterbookError } from "../../cor
 import type { UsageRecord } from "../../core/usage-record.ts";
 import { alarms, type Alarms } from "./alarms.ts";
 import { periodsOf, refreshPeriods } from "../outbox/billing-periods.ts";
-import { clockFault } from "./clock-trust.ts";
+import { clockTrust, hasToDecide, type ClockTrust } from "./clock-trust.ts";
 import { reportDefinitions, type Closing, type ReportPlanSettings } from "../outbox/closing.ts";
 import { openCustomerMap, type CustomerMap, type CustomerMaker } from "../outbox/customers.ts";
 import { deliver, recordOf, type DeliverySummary } from "./delivery.ts";
@@ -13,6 +13,7 @@ import { lateReports } from "../outbox/late-reports.ts";
 import { limits } from "../limits.ts";
 import { openMeterModes, type MeterModes } from "../outbox/meter-modes.ts";
 import { closeWindows, plannedRows } from "../outbox/outbox.ts";
+import { dailyReadings } from "./daily-readings.ts";
 import { pace, type Pace } from "./pace.ts";
 import type { BilledPeriod, Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
 import { assertAccount } from "../outbox/report-account.ts";
@@ -67,11 +68,13 @@ export function reportOnce(options: ReportOptions): Promise<ReportSummary | null
 interface Round extends ReportOptions {
   readonly keepLease: () => Promise<boolean>;
   readonly alarms: Alarms;
+  readonly trust: ClockTrust;
 }
 
 async function round(options: ReportOptions, keepLease: () => Promise<boolean>): Promise<ReportSummary> {
-  const { store, catalog, clock } = options;
-  const own: Round = { ...options, keepLease, alarms: options.alarms ?? alarms() };
+  const { clock, reporter } = options;
+  const trust = clockTrust(reporter, clock);
+  const own: Round = { ...options, keepLease, alarms: options.alarms ?? alarms(), trust };
   const shadow = options.settings.shadow === true;
   const prepared = await prepare(own);
   const { refused: stopped, modes } = prepared;
@@ -80,19 +83,28 @@ async function round(options: ReportOptions, keepLease: () => Promise<boolean>):
       ? { ...NOTHING_SENT, stopped, gaveUp: stopped === null }
       : await deliverRound(own, modes);
   if (delivered.stopped === null && modes !== null) own.alarms.end(REFUSED);
-  const late = await lateReports(store, catalog, periodsOf(store), clock.now());
-  if (late !== null) options.onNotice?.({ code: "METER_REPORT_LATE", text: late });
+  await tellLate(own);
   return { ...prepared.counts, ...delivered, shadow };
 }
 
+/** A clock that is wrong, or has just jumped, says nothing of lateness. */
+async function tellLate({ store, catalog, clock, trust, onNotice }: Round): Promise<void> {
+  const now = clock.now();
+  if (trust.isWrong() || (trust.agreedAt() !== null && !trust.covers(now))) return;
+  const late = await lateReports(store, catalog, periodsOf(store), now);
+  if (late !== null) onNotice?.({ code: "METER_REPORT_LATE", text: late });
+}
+
 async function deliverRound(options: Round, modes: MeterModes): Promise<DeliverySummary> {
-  const { store, settings, clock, alarms: told, onNotice } = options;
+  const { store, settings, clock, trust, alarms: told, onNotice } = options;
   const shadow = await openShadow(store, shadowSetting(settings), clock.now());
   const { standing } = modes;
   const gates = { store, shadow, standing, periods: periodsOf(store), graceMs: settings.report.graceMs };
-  const delivered = await deliver({ ...options, gates, pace: options.pace ?? pace() });
+  const readings = await dailyReadings(store, clock.now());
+  const delivered = await deliver({ ...options, gates, readings, pace: options.pace ?? pace() });
   if (delivered.accepted > 0) told.end("gave up");
   if (delivered.stopped !== null) {
+    if (await isOfClock(trust)) return delivered;
     const text = `All sending is stopped: ${delivered.stopped}`;
     told.raise(REFUSED, { code: REFUSED, text }, onNotice);
   } else if (delivered.gaveUp) {
@@ -100,6 +112,16 @@ async function deliverRound(options: Round, modes: MeterModes): Promise<Delivery
     told.raise("gave up", { code: "METER_STRIPE_UNREACHABLE", text }, onNotice);
   }
   return delivered;
+}
+
+/** Whether sending is stopped by the clock, which the reporter that measured it tells of by itself. */
+async function isOfClock(trust: ClockTrust): Promise<boolean> {
+  try {
+    return (await trust.renew("now")) !== null;
+  } catch (error) {
+    if (!isMeterbookError(error) || !isOfBiller(error)) throw error;
+    return false;
+  }
 }
 
 function shadowSetting({ shadow, report }: ReportSettings): { readonly isOn: boolean; readonly windowMs: number } {
@@ -124,7 +146,7 @@ interface Prepared {
 }
 
 async function prepare(options: Round): Promise<Prepared> {
-  const { store, reporter, alarms: told, onNotice } = options;
+  const { store, reporter, clock, trust, alarms: told, onNotice } = options;
   let modes: MeterModes | null = null;
   try {
     await assertAccount(store, await reporter.account());
@@ -137,9 +159,10 @@ async function prepare(options: Round): Promise<Prepared> {
     for (const { eventTimeWindow, reportAs } of (await reportDefinitions(options)).values())
       if (eventTimeWindow !== undefined) await modes.standing(reportAs);
     const { report } = options.settings;
-    const wrongClock = await clockFault(store, reporter, report, options.clock.now());
+    const now = clock.now();
+    const wrongClock = (await hasToDecide(store, report, now)) ? await trust.renew() : null;
     if (wrongClock !== null) return { counts: await nothingClosed(store), refused: wrongClock, modes };
-    const counts = await closeRound(options, modes);
+    const counts = await closeRound(options, modes, trust.agreedAt() ?? now);
     // A key may be refused for reports alone: that is over when a round meets no refusal at all.
     for (const fault of BILLER_CODES) if (fault !== REFUSED) told.end(fault);
     return { counts, refused: null, modes };
@@ -156,11 +179,11 @@ async function nothingClosed(store: Store): Promise<Prepared["counts"]> {
   return { closed: 0, released: 0, held: outbox.held };
 }
 
-/** Releases what got its customer, closes what a billing period's end needs, then all ended windows. */
-async function closeRound(options: Round, modes: MeterModes): Promise<Prepared["counts"]> {
-  const { store, settings, reporter, clock, onNotice } = options;
-  const present = await refreshPeriods(store, reporter, clock.now());
-  const closing = await openClosing(options, modes, { present, readOnly: false });
+/** Releases what got its customer, closes what a billing period's end needs, then all windows that have ended by `now`. */
+async function closeRound(options: Round, modes: MeterModes, now: number): Promise<Prepared["counts"]> {
+  const { store, settings, reporter, onNotice } = options;
+  const present = await refreshPeriods(store, reporter, now);
+  const closing = await openClosing(options, modes, { present, readOnly: false, now });
   const { released, held } = await releaseHeld(closing, modes);
   const early = await closeEndedParts(closing, modes, present);
   const ended = await closeWindows(closing, modes);
@@ -203,8 +226,9 @@ async function modesOf(
 async function openClosing(
   options: ClosingOptions,
   modes: MeterModes,
-  { present, readOnly }: { readonly present: readonly BilledPeriod[]; readonly readOnly: boolean },
+  opening: { readonly present: readonly BilledPeriod[]; readonly readOnly: boolean; readonly now: number },
 ): Promise<Closing> {
+  const { present, readOnly, now } = opening;
   const { store, catalog, reporter, settings, clock } = options;
   const account = await reporter.account();
   await assertAccount(store, account);
@@ -217,10 +241,10 @@ async function openClosing(
     customers,
     meter: modes.standing,
     periods: periodsOf(store, present),
-    shadow: await openShadow(store, { ...shadowSetting(settings), readOnly }, clock.now()),
+    shadow: await openShadow(store, { ...shadowSetting(settings), readOnly }, now),
     taken: new Set(),
     keepLease: options.keepLease ?? isAlone,
-    now: clock.now(),
+    now,
   };
 }
 
@@ -262,7 +286,8 @@ export async function planReport(
 
 async function closingForPlan(options: ClosingOptions): Promise<Closing> {
   const present = await options.reporter.periods();
-  return openClosing(options, await modesOf(options), { present, readOnly: true });
+  const modes = await modesOf(options);
+  return openClosing(options, modes, { present, readOnly: true, now: options.clock.now() });
 }
 
 function withoutReporter({ store, catalog, settings, clock }: Omit<ClosingOptions, "reporter">): Closing {

@@ -1,7 +1,7 @@
 import { isInvoiceFinal } from "../outbox/billing-periods.ts";
 import { limits } from "../limits.ts";
 import type { ReadBooks } from "./reconcile-lane.ts";
-import { SHADOW, type Drift, type OutboxRow, type RowChange, type Store } from "../ports.ts";
+import { isOperators, SHADOW, type Drift, type OutboxRow, type RowChange, type Store } from "../ports.ts";
 
 export interface MissingReports {
   readonly store: Store;
@@ -78,7 +78,7 @@ function mayGoAgain({ state, mode }: OutboxRow): boolean {
 
 /** A person said already what is true of it, whatever the books say: that is not asked twice. */
 async function isDecided(store: Store, rowId: number): Promise<boolean> {
-  return (await store.rowHistory(rowId)).some(({ author }) => author?.startsWith("operator:") === true);
+  return (await store.rowHistory(rowId)).some(({ author }) => isOperators(author));
 }
 
 /** Whether the books have come further than this report: they show one that the biller took after it. */

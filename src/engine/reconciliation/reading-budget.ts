@@ -1,9 +1,10 @@
 import { limits } from "../limits.ts";
+import { dailyReadings } from "../delivery/daily-readings.ts";
 import type { Pace } from "../delivery/pace.ts";
 import type { Clock, Store, UsageReporter } from "../ports.ts";
 import type { ReadBooks } from "./reconcile-lane.ts";
 
-/** Readings of the biller's books, counted by the day: it allows so many for each transaction that it bills. */
+/** What a comparison may read of the biller's books: of the day's readings, what those before it left. */
 export interface ReadingBudget {
   readonly read: ReadBooks;
   /** Readings so far, by pages. */
@@ -22,35 +23,31 @@ export interface ReadingBudgetOptions {
   readonly readsPerDay?: number;
 }
 
-const NOTE = "reconcile.reads";
-const DAY_MS = 86_400_000;
 /** Figures on one page of the biller's. */
 const PAGE = 100;
 
 /** A budget for lanes that are due. What a person asks for is counted, and not kept back. */
 export async function readingBudget(options: ReadingBudgetOptions): Promise<ReadingBudget> {
   const { store, reporter, clock, pace, wait } = options;
-  const day = Math.floor(clock.now() / DAY_MS);
-  const noted: { readonly day: number; readonly reads: number } = JSON.parse((await store.getNote(NOTE)) ?? NOTHING);
-  const before = noted.day === day ? noted.reads : 0;
-  const left = (options.readsPerDay ?? limits.reconcileReadsPerDay) - before;
+  const readings = await dailyReadings(store, clock.now());
+  const left = (options.readsPerDay ?? limits.reconcileReadsPerDay) - readings.spent();
   const most = options.lanes === "due" ? Math.min(left, limits.reconcileReadsAtOnce) : Number.POSITIVE_INFINITY;
   let reads = 0;
+  const count = (pages: number): void => {
+    reads += pages;
+    readings.add(pages);
+  };
   return {
     read: async (query) => {
       if (reads >= most) return null;
-      reads += 1;
+      count(1);
       const delayMs = pace.delayMs(clock.now());
       if (delayMs > 0) await wait(delayMs);
       const spans = await reporter.counted(query);
-      reads += Math.floor(spans.length / (PAGE + 1));
+      count(Math.floor(spans.length / (PAGE + 1)));
       return spans;
     },
     reads: () => reads,
-    keep: async () => {
-      if (reads > 0) await store.putNote(NOTE, JSON.stringify({ day, reads: before + reads }));
-    },
+    keep: () => readings.keep(),
   };
 }
-
-const NOTHING = '{"day":-1,"reads":0}';

@@ -4,6 +4,7 @@ import { allLanes, laneName, lanesDue, type LaneDue } from "./lanes-due.ts";
 import { limits } from "../limits.ts";
 import { knownModes } from "../outbox/meter-modes.ts";
 import { sendAgain } from "./missing-reports.ts";
+import { clockTrust } from "../delivery/clock-trust.ts";
 import type { Pace } from "../delivery/pace.ts";
 import type { BillerLane, Clock, Drift, OutboxRow, RowChange, Store, UsageReporter } from "../ports.ts";
 import { readingBudget, type ReadingBudget } from "./reading-budget.ts";
@@ -77,7 +78,15 @@ export async function reconcile(options: ReconcileOptions): Promise<ReconcileSum
     }
   }
   const { lanes: done, settled, drifts, changes } = run.tally;
-  return { lanes: done, left: lanes.length - done, reads: run.budget.reads(), settled, drifts, changes, stopped };
+  return {
+    lanes: done,
+    left: lanes.length - done,
+    reads: run.budget.reads(),
+    settled,
+    drifts,
+    changes,
+    stopped: stopped?.reason ?? null,
+  };
 }
 
 interface Run {
@@ -99,37 +108,49 @@ async function isLookDue(store: Store, now: number): Promise<boolean> {
   return !(age >= 0 && age < limits.reconcileLookMs);
 }
 
+/** Why comparing ended early. A wrong clock is told of by the reporter that measured it. */
+interface Stop {
+  readonly reason: string;
+  readonly isTold: boolean;
+}
+
 /** Answers why it ended early. One lane that cannot be read, such as a deleted customer's, does not keep the others. */
-async function compareAll(run: Run, lanes: readonly LaneDue[]): Promise<string | null> {
+async function compareAll(run: Run, lanes: readonly LaneDue[]): Promise<Stop | null> {
   const { options, tally, unanswered } = run;
   let failuresInARow = 0;
-  let reason: string | null = null;
+  let stop: Stop | null = null;
   try {
     await assertAccount(options.store, await options.reporter.account());
-    // A wrong clock would call reports old enough to be missed, and invoices final.
-    const wrongClock = await options.reporter.clockFault();
-    if (wrongClock !== null) return wrongClock;
+    const now = options.clock.now();
+    const trust = clockTrust(options.reporter, options.clock);
     for (const [at, lane] of lanes.entries()) {
       options.onProgress?.(at, lanes.length);
-      if (!(await options.keepLease())) return "another process reports now";
+      // A wrong clock would call reports old enough to be missed, and invoices final.
+      const wrongClock = await trust.renew();
+      if (wrongClock !== null) return { reason: wrongClock, isTold: true };
+      if (!(await options.keepLease())) return stopFor("another process reports now");
       try {
-        if (!(await compareOne(run, lane))) break;
+        if (!(await compareOne(run, lane, trust.agreedAt() ?? now))) break;
         failuresInARow = 0;
       } catch (error) {
         if (!isMeterbookError(error) || error.code !== "METER_STRIPE_UNREACHABLE") throw error;
         unanswered.push(lane);
         failuresInARow += 1;
-        reason = error.message;
+        stop = stopFor(error.message);
         if (failuresInARow >= limits.reconcileFailuresMax) break;
       }
     }
   } catch (error) {
     if (!isMeterbookError(error) || !OF_BILLER.includes(error.code)) throw error;
-    return error.message;
+    return stopFor(error.message);
   }
   // The biller answers for others, so these are not to stand first for ever.
   if (tally.lanes > 0 && failuresInARow < limits.reconcileFailuresMax) await putOff(run);
-  return reason;
+  return stop;
+}
+
+function stopFor(reason: string): Stop {
+  return { reason, isTold: false };
 }
 
 /** Why no books can be read, for all lanes alike. */
@@ -150,11 +171,10 @@ async function putOff({ options: { store, clock, readOnly }, unanswered }: Run):
     });
 }
 
-/** False when the readings are used up. */
-async function compareOne(run: Run, lane: LaneDue): Promise<boolean> {
+/** Compares a lane as of `now`. False when the readings are used up. */
+async function compareOne(run: Run, lane: LaneDue, now: number): Promise<boolean> {
   const { options, budget, tally } = run;
-  const { store, clock } = options;
-  const now = clock.now();
+  const { store } = options;
   const addsUp = await howBooksAddUp(options, lane);
   if (addsUp === null) {
     run.unanswered.push(lane);
@@ -284,10 +304,12 @@ function tell({ onNotice }: ReconcileOptions, drifts: readonly Drift[]): void {
 }
 
 /** Once, until the books can be read again. */
-async function tellStop({ store, onNotice }: ReconcileOptions, stopped: string | null): Promise<void> {
+async function tellStop({ store, onNotice }: ReconcileOptions, stop: Stop | null): Promise<void> {
+  if (stop?.isTold === true) return;
   const told = (await store.getNote(STOPPED)) ?? "";
-  if ((stopped ?? "") === told) return;
-  await store.putNote(STOPPED, stopped ?? "");
-  if (stopped !== null && told === "")
-    onNotice?.({ code: "METER_STRIPE_UNREACHABLE", text: `Reports are not compared with Stripe's books: ${stopped}` });
+  const reason = stop?.reason ?? "";
+  if (reason === told) return;
+  await store.putNote(STOPPED, reason);
+  if (stop !== null && told === "")
+    onNotice?.({ code: "METER_STRIPE_UNREACHABLE", text: `Reports are not compared with Stripe's books: ${reason}` });
 }

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 
 import { formatDecimal } from "../../../src/core/decimal.ts";
 import { cancelReport } from "../../../src/engine/corrections/cancel.ts";
+import { resolveRow } from "../../../src/engine/corrections/row-orders.ts";
 import { limits } from "../../../src/engine/limits.ts";
 import type { OutboxRow } from "../../../src/engine/ports.ts";
 import { verify } from "../../../src/engine/books/verify.ts";
@@ -97,5 +98,78 @@ onBothStores("a row that takes a report back", (make) => {
       ["usage", "dead", "cancel_refused"],
     ]);
     expect(reporter.total("chat_tokens", "cus_1")).toBe("5");
+  });
+
+  it("that the biller refuses after a call without an answer is a person's: the report may be cancelled", async () => {
+    const { store, catalog, clock, round, reporter, rows } = await ordered();
+    reporter.answerNext({ counts: true, answer: UNKNOWN });
+    await round(reporter);
+    clock.advance(limits.retryMaxMs);
+    reporter.answerNext({ counts: false, answer: { kind: "dead", reason: "no such event", requestId: null } });
+    expect(await round(reporter)).toMatchObject({ conflicts: 1, dead: 0 });
+    expect((await rows())[1]).toMatchObject({ reason: "earlier attempt unknown; now refused: no such event" });
+    const said = { store, rowId: 2, author: "operator:ann", cause: "not in the books", dryRun: false };
+    await resolveRow({ ...said, as: "delivered", now: clock.now() });
+    for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+    expect(reporter.total("chat_tokens", "cus_1")).toBe("5");
+    expect(await verify(store, catalog)).toMatchObject({ ok: true, meters: { chat_tokens: { reported: "5" } } });
+  });
+
+  it.each(["before its first call", "after a call without an answer"])(
+    "finds nothing to cancel when the biller rejects the report %s, and says that",
+    async (when) => {
+      const { store, catalog, clock, round, reporter, rows } = await ordered();
+      if (when !== "before its first call") {
+        reporter.answerNext({ counts: true, answer: UNKNOWN });
+        await round(reporter);
+        clock.advance(limits.retryMaxMs);
+      }
+      const cancels = reporter.cancels.length;
+      const rejected = { to: "dead", reason: "rejected: meter_event_no_customer_defined", author: "webhook" } as const;
+      await store.changeRow({ rowId: 1, from: "accepted", ...rejected }, clock.now());
+      expect(await round(reporter)).toMatchObject({ dead: 1, conflicts: 0 });
+      for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+      expect(reporter.cancels.length).toBe(cancels);
+      expect((await rows()).map(({ kind, state, reason }) => [kind, state, reason])).toEqual([
+        ["usage", "dead", rejected.reason],
+        ["cancel", "dead", `nothing_to_cancel: row 1 is not at the biller: dead (${rejected.reason})`],
+        ["usage", "dead", "cancel_refused"],
+      ]);
+      expect(await verify(store, catalog)).toMatchObject({
+        ok: true,
+        meters: { chat_tokens: { accepted: "5", reported: "0", refused: "5" } },
+      });
+    },
+  );
+
+  it("waits while its report goes out again, and is a person's while that is", async () => {
+    const { store, catalog, clock, round, reporter, rows } = await ordered();
+    const missing = { author: "reconcile", reason: "missing in the biller's books" };
+    await store.changeRow({ rowId: 1, from: "accepted", to: "pending", resend: true, ...missing }, clock.now());
+    reporter.answerNext({ counts: false, answer: UNKNOWN });
+    await round(reporter);
+    expect((await rows()).map(({ state }) => state)).toEqual(["pending", "pending"]);
+    clock.advance(limits.retryMaxMs);
+    for (let rounds = 0; rounds < 3; rounds++) await round(reporter);
+    expect((await rows()).map(({ kind, state }) => [kind, state])).toEqual([
+      ["usage", "accepted"],
+      ["cancel", "accepted"],
+      ["usage", "accepted"],
+    ]);
+    expect(reporter.total("chat_tokens", "cus_1")).toBe("5");
+    expect(await verify(store, catalog)).toMatchObject({ ok: true, meters: { chat_tokens: { reported: "5" } } });
+
+    const other = await ordered();
+    await other.store.changeRow({ rowId: 1, from: "accepted", to: "conflict", ...missing }, other.clock.now());
+    expect(await other.round(other.reporter)).toMatchObject({ conflicts: 1, dead: 0 });
+    expect((await other.rows())[1]).toMatchObject({ state: "conflict", reason: expect.stringContaining("row 1") });
+    expect(other.reporter.cancels).toEqual([]);
+    const said = { store: other.store, author: "operator:ann", cause: "seen", dryRun: false, now: other.clock.now() };
+    await resolveRow({ ...said, rowId: 1, as: "delivered" });
+    await resolveRow({ ...said, rowId: 2, as: "resend" });
+    for (let rounds = 0; rounds < 3; rounds++) await other.round(other.reporter);
+    expect(other.reporter.total("chat_tokens", "cus_1")).toBe("5");
+    expect(other.reporter.cancels).toHaveLength(1);
+    expect(await verify(other.store, other.catalog)).toMatchObject({ ok: true });
   });
 });

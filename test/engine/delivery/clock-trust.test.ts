@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
 
+import { clockTrust } from "../../../src/engine/delivery/clock-trust.ts";
 import { limits } from "../../../src/engine/limits.ts";
 import { pace } from "../../../src/engine/delivery/pace.ts";
 import { reconcile } from "../../../src/engine/reconciliation/reconcile.ts";
-import { recordingReporter } from "../../../src/testing/recording-reporter.ts";
+import { recordingReporter, UNKNOWN } from "../../../src/testing/recording-reporter.ts";
+import { manualClock } from "../../../src/testing/manual-clock.ts";
 import { catalogOf, chat, DAY, HOUR, START, tokens, world } from "../world.ts";
 
 const FAULT = "This machine's clock is 3110400 s ahead of Stripe's; nothing is sent until it is set.";
@@ -77,4 +79,83 @@ it("a round with nothing to decide does not ask for the time", async () => {
   here.clock.advance(2 * HOUR);
   await here.round(reporter);
   expect(asked).toBe(1);
+});
+
+it("trusts instants close behind one that agreed, and asks again for all others", async () => {
+  const clock = manualClock(START);
+  const answers: (string | null)[] = [];
+  let asked = 0;
+  const trust = clockTrust({ clockFault: async () => (asked++, answers.shift() ?? null) }, clock);
+  expect([trust.covers(START), trust.agreedAt()]).toEqual([false, null]);
+  expect(await trust.renew()).toBeNull();
+  expect(trust.agreedAt()).toBe(START);
+  const { clockTrustMs } = limits;
+  expect([0, clockTrustMs, clockTrustMs + 1, -1].map((ms) => trust.covers(START + ms))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  clock.advance(clockTrustMs / 2);
+  expect([await trust.renew(), asked]).toEqual([null, 1]);
+  clock.advance(1);
+  expect([await trust.renew(), asked]).toEqual([null, 2]);
+  clock.advance(-1);
+  answers.push(FAULT);
+  expect([await trust.renew(), trust.isWrong(), trust.covers(clock.now())]).toEqual([FAULT, true, false]);
+  expect([await trust.renew(), trust.isWrong(), asked]).toEqual([null, false, 4]);
+});
+
+it("asks again when the clock jumps while it is asked for, and trusts nothing when it jumps each time", async () => {
+  const clock = manualClock(START);
+  const jumps = [25 * HOUR, 0];
+  const trust = clockTrust({ clockFault: async () => (clock.advance(jumps.shift() ?? -HOUR), null) }, clock);
+  expect(await trust.renew()).toBeNull();
+  expect(trust.agreedAt()).toBe(START + 25 * HOUR);
+  expect(await trust.renew("now")).toContain("jumped");
+  expect([trust.isWrong(), trust.agreedAt()]).toEqual([true, null]);
+});
+
+/** A clock that is wrong after `jump`, and a reporter that tells so when it is asked. */
+function jumpOf(here: ReturnType<typeof world>, reporter: ReturnType<typeof recordingReporter>) {
+  let jumpMs = 0;
+  const clock = { now: () => here.clock.now() + jumpMs };
+  const asked = { ...reporter, clockFault: async () => (jumpMs === 0 ? null : FAULT) };
+  return { clock, asked, jump: (ms: number): void => void (jumpMs = ms) };
+}
+
+it("a clock that jumps while the books are read makes nothing of what they say", async () => {
+  const here = world();
+  const reporter = recordingReporter({ customers: { acme: "cus_acme" } });
+  await here.take(chat("100"));
+  here.clock.advance(2 * HOUR);
+  reporter.answerNext({ counts: false, answer: UNKNOWN });
+  await here.round(reporter);
+  here.clock.advance(DAY);
+  const { clock, asked, jump } = jumpOf(here, reporter);
+  const counted: typeof asked.counted = async () => (jump(36 * DAY), []);
+  await here.round({ ...asked, counted }, { clock });
+  expect(await here.store.outbox({ limit: 10 })).toMatchObject([{ state: "pending", absentSince: null }]);
+  jump(0);
+  expect(await here.round(asked, { clock })).toMatchObject({ conflicts: 0, waiting: 1 });
+});
+
+it("a clock that jumps while customers are listed closes no window early and gives up nothing that is held", async () => {
+  const here = world();
+  const reporter = recordingReporter({});
+  await here.take(chat("100"));
+  here.clock.advance(2 * HOUR);
+  await here.round(reporter);
+  await here.take(chat("7", { time: here.clock.now() }));
+  here.clock.advance(limits.customerListEveryMs);
+  const { clock, asked, jump } = jumpOf(here, reporter);
+  const jumping = {
+    ...asked,
+    async *customers() {
+      jump(36 * DAY);
+      yield* reporter.customers();
+    },
+  };
+  expect(await here.round(jumping, { clock })).toMatchObject({ closed: 0 });
+  expect(await here.store.outbox({ limit: 10 })).toMatchObject([{ state: "held", reason: "no_customer" }]);
 });
