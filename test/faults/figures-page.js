@@ -1,4 +1,5 @@
 // Turns the figures that fault tests kept into the page FIGURES.md: `node test/faults/figures-page.js <folder> [page]`.
+// Each test keeps its own, so that a long run may be made test by test; the page says the commands and each figure's depth.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,12 +34,29 @@ function tableRow(cells) {
   return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
+/** One test of the long column each, as it is run by itself. */
+const LONG_RUNS = [
+  ["test/faults/kill-under-load.test.ts", "2,000 kills; `KILLS=500` for fewer"],
+  ["test/faults/kill-at-call.test.ts", "a kill at each of the calls, alone and eight in a row"],
+  ["test/faults/power-cut.test.ts", "20,000 images; `POWER_CUTS=5000` for fewer"],
+  ["test/faults/stripe-matrix", "every combination"],
+  ["test/faults/soak.test.ts", "an hour; `SOAK_SECONDS=600` for less"],
+  ["test/simulation", "100,000 seeds on all cores; `SIM_FROM=1 SIM_COUNT=20000` for a part"],
+];
+
 const grouped = new Intl.NumberFormat("en-US");
 const rows = latestRows();
 const text = `# What the fault tests saw
 
 Made by \`npm run faults:page\` from the last run of each test; do not edit. A round is one kill, one failed call, one cut or one seed.
 _Acknowledged_ are the events whose response was answered; _lost_ of them are not stored, _doubled_ are stored or billed twice, _invented_ were never sent.
+_Depth_ is \`ci\` (every change) or \`long\` (before a release), with what the environment asked for instead.
+
+\`npm run test:long\` runs all of the long column. One test of it, after \`npm run build\`, which tells its progress every half minute:
+
+${LONG_RUNS.map(([file, amount]) => `- \`FAULT_DEPTH=long npx vitest run --config test/faults/vitest.config.ts ${file}\` – ${amount}`).join("\n")}
+
+With \`FAULT_FIGURES=<folder>\` before it, its figures come to this page by \`FAULT_FIGURES=<folder> npm run faults:page\`.
 
 ${[
   tableRow(["test", "rounds", "acknowledged", "lost", "doubled", "invented", "depth", "when, where", "note"]),

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 
-import { runDepth } from "./depth.ts";
+import { depthLabel } from "./depth.ts";
 
 /** What one fault test saw. */
 export interface Figures {
@@ -26,7 +26,7 @@ export function recordFigures(figures: Figures): void {
   const folder = process.env["FAULT_FIGURES"];
   if (folder === undefined || folder === "") return;
   mkdirSync(folder, { recursive: true });
-  const where = { depth: runDepth, at: new Date().toISOString(), node: process.version, cpu: cpuName() };
+  const where = { depth: depthLabel(), at: new Date().toISOString(), node: process.version, cpu: cpuName() };
   appendFileSync(join(folder, "figures.jsonl"), `${JSON.stringify({ ...figures, ...where })}\n`);
 }
 

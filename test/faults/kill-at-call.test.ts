@@ -4,6 +4,7 @@ import { depth } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
 import { needs } from "./needs.ts";
 import { expectWhole, figuresOf, startOracle, type OracleVerdict } from "./oracle.ts";
+import { progress } from "./progress.ts";
 import { countCalls, scenarioPlace, type ScenarioPlace } from "./small-scenario.ts";
 
 const CALLS = ["write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink"] as const;
@@ -44,7 +45,11 @@ async function killAt(scenario: ScenarioPlace, { call, nth }: Place): Promise<vo
 }
 
 /** One after another of the places, in fresh folders of `together` kills each; a run without faults, then the oracle. */
-async function strike(places: readonly Place[], together: number): Promise<readonly OracleVerdict[]> {
+async function strike(
+  places: readonly Place[],
+  together: number,
+  onKilled: (kills: number) => void,
+): Promise<readonly OracleVerdict[]> {
   const oracle = await startOracle();
   const verdicts: OracleVerdict[] = [];
   try {
@@ -53,6 +58,7 @@ async function strike(places: readonly Place[], together: number): Promise<reado
       const group = places.slice(at, at + together);
       await scenario.renew();
       for (const place of group) await killAt(scenario, place);
+      onKilled(group.length);
       const { code, stderr } = await scenario.run();
       expect({ group, code, stderr }).toMatchObject({ code: 0 });
       const { folder: directory, stripeUrl } = scenario;
@@ -80,12 +86,16 @@ it("kill -9 at the n-th write, fsync, rename and unlink of append, drain and rep
     expect(counts.get(call)).toBeGreaterThan(0);
   const places = placesOf(counts, depth({ ci: KILLS_CI, long: Infinity }));
   const verdicts: OracleVerdict[] = [];
+  const tell = progress("kill -9 at the n-th call", places.length * depth({ ci: 1, long: 2 }));
+  let killed = 0;
+  const onKilled = (kills: number): void => tell((killed += kills));
   // Alone each kill is of a fresh database; eight in a row strike the recovery from the kill before, too.
   for (const together of depth({ ci: [8], long: [1, 8] })) {
     const lanes = Array.from({ length: LANES }, (_, lane) =>
       strike(
         places.filter((__, at) => at % LANES === lane),
         together,
+        onKilled,
       ),
     );
     verdicts.push(...(await Promise.all(lanes)).flat());

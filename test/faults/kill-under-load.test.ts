@@ -1,12 +1,13 @@
 import { expect, it } from "vitest";
 
-import { depth, testRandom, type SeededRandom } from "./depth.ts";
+import { depth, depthOr, testRandom, type SeededRandom } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
 import { load } from "./load.ts";
 import { watchDrain, type DrainStep } from "./drain-watch.ts";
 import { startApp, type MeteredApp } from "./metered-app.ts";
 import { expectWhole, figuresOf, startOracle, type Oracle } from "./oracle.ts";
 import { COMPANIES, emptyFolder, programEnvironment, startStripeProgram, writeConfiguration } from "./place.ts";
+import { progress } from "./progress.ts";
 import { settleReports } from "./settle.ts";
 import { openStripeDoor, type StripeDoor } from "./stripe-door.ts";
 
@@ -112,7 +113,7 @@ async function oneRound({ number, folder, app, door, oracle, random }: Round): P
 }
 
 it("kill -9 under HTTP load, at any moment of journal, worker and delivery: every answered request is counted and billed once", async () => {
-  const rounds = depth({ ci: 100, long: 2_000 });
+  const rounds = depthOr("KILLS", { ci: 100, long: 2_000 });
   const checkEvery = depth({ ci: 10, long: 50 });
   const random = testRandom();
   const folder = emptyFolder();
@@ -122,6 +123,7 @@ it("kill -9 under HTTP load, at any moment of journal, worker and delivery: ever
   writeConfiguration(folder, door.url);
   const struck = { start: 0, drain: 0, answer: 0, report: 0, clock: 0 };
   let offsetMs = 0;
+  const tell = progress("kill -9 under load", rounds);
   try {
     for (let round = 1; round <= rounds; round++) {
       // Sometimes the dead reporter's lease is over and sometimes not; the windows of before are closed.
@@ -131,6 +133,7 @@ it("kill -9 under HTTP load, at any moment of journal, worker and delivery: ever
       const durability = { APP_DURABILITY: round % 3 === 0 ? "power" : "process" };
       const app = startApp({ folder, framework, env: { ...programEnvironment(offsetMs), ...durability } });
       struck[await oneRound({ number: round, folder, app, door, oracle, random })] += 1;
+      tell(round);
       if (round % checkEvery === 0) {
         const env = programEnvironment(offsetMs);
         expectWhole(await oracle.check({ directory: folder, stripeUrl: stripe.url, settled: false, env }));

@@ -4,16 +4,17 @@ import { join } from "node:path";
 
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 
-import { depth, seededRandom, testRandom, type SeededRandom } from "./depth.ts";
+import { depthOr, seededRandom, testRandom, type SeededRandom } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
 import { needs } from "./needs.ts";
+import { progress } from "./progress.ts";
 import { afterReboot, learn, type Damage, type Known } from "./power/aftermath.ts";
 import { writeImage } from "./power/image.ts";
 import { realFiles, record, replayedFiles, type Recording } from "./power/recording.ts";
 import { Replay } from "./power/replay.ts";
 
 /** Images in all; each mode has half of them. */
-const IMAGES = depth({ ci: 300, long: 20_000 });
+const IMAGES = depthOr("POWER_CUTS", { ci: 300, long: 20_000 });
 /** Another recording after so many images: chance then takes other ways. */
 const IMAGES_A_RECORDING = 150;
 const STEPS = 120;
@@ -114,12 +115,14 @@ describe("a power cut at any moment", () => {
     async (durability) => {
       const random = testRandom();
       const seen: Seen = { images: 0, acknowledged: 0, lost: 0, doubled: 0, invented: 0, conflicts: 0, failures: [] };
+      const tell = progress(`power cut, durability ${durability}`, IMAGES / 2);
       while (seen.images < IMAGES / 2 && seen.failures.length === 0) {
         const parent = temporary();
         const recording = await record(parent, { durability, steps: STEPS, seed: random.between(0, 2 ** 31) });
         const images = Math.min(IMAGES / 2 - seen.images, IMAGES_A_RECORDING);
         await cutEverywhere(parent, recording, { images, random, seen });
         rmSync(parent, { recursive: true });
+        tell(seen.images);
       }
       const { acknowledged, lost, doubled, invented } = seen;
       recordFigures({

@@ -4,16 +4,18 @@ import { pathToFileURL } from "node:url";
 
 import { expect, it, onTestFinished } from "vitest";
 
-import { depth, testRandom, type SeededRandom } from "./depth.ts";
+import { limits } from "../../src/engine/limits.ts";
+import { depthOr, testRandom, type SeededRandom } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
 import { load } from "./load.ts";
 import { startApp, type MeteredApp } from "./metered-app.ts";
 import { expectWhole, figuresOf, startOracle, type Oracle } from "./oracle.ts";
+import { progress } from "./progress.ts";
 import { emptyFolder, programEnvironment, startStripeProgram, writeConfiguration } from "./place.ts";
 import { settleReports } from "./settle.ts";
 
-const SOAK_MS = depth({ ci: 120_000, long: 3_600_000 });
-const LIFE_MS = depth({ ci: 25_000, long: 300_000 });
+const SOAK_MS = depthOr("SOAK_SECONDS", { ci: 120, long: 3_600 }) * 1_000;
+const LIFE_MS = Math.min(depthOr("SOAK_LIFE_SECONDS", { ci: 25, long: 300 }) * 1_000, SOAK_MS);
 /** Requests between two looks. */
 const REQUESTS = 1_500;
 /** Looks before heaps are compared: code is compiled and caches fill first. */
@@ -27,6 +29,8 @@ const RSS_BYTES_MAX = 400 * 1024 * 1024;
 const WAL_BYTES_MAX = 40 * 1024 * 1024;
 /** A segment that is being filled, and those whose lines are not stored yet. */
 const JOURNAL_BYTES_MAX = 24 * 1024 * 1024;
+/** When all lines are stored: a segment that is being filled, and a full one that is read to its end a moment later. */
+const JOURNAL_FLUSHED_BYTES_MAX = 2 * limits.segmentBytesMax;
 /** Looks that a life has at least, so that its slope says something. */
 const LOOKS_MIN = 6;
 const WAIT_MS = 60_000;
@@ -85,6 +89,8 @@ interface World {
 interface Most {
   wal: number;
   journal: number;
+  /** Of the journal when all its lines were stored. */
+  flushedJournal: number;
   rss: number;
 }
 
@@ -112,6 +118,7 @@ async function live(
     most.journal = Math.max(most.journal, bytesBelow(join(folder, "meter.db-journals")));
     most.wal = Math.max(most.wal, statSync(join(folder, "meter.db-wal"), { throwIfNoEntry: false })?.size ?? 0);
     expect(await app.flush()).toBeNull();
+    most.flushedJournal = Math.max(most.flushedJournal, bytesBelow(join(folder, "meter.db-journals")));
     looks.push(await look(app, (looks.length + 1) * REQUESTS));
   }
   most.rss = Math.max(most.rss, ...looks.map(({ rssBytes }) => rssBytes));
@@ -132,9 +139,10 @@ it("under load for long, with restarts in order and by kill -9: heaps, descripto
   const probe = pathToFileURL(join(import.meta.dirname, "soak-probe.js")).href;
   const env = { ...settings, NODE_OPTIONS: `${settings["NODE_OPTIONS"] ?? ""} --import=${probe}` };
   const startedAt = performance.now();
-  const most: Most = { wal: 0, journal: 0, rss: 0 };
+  const most: Most = { wal: 0, journal: 0, flushedJournal: 0, rss: 0 };
   const slopes = { express: { app: Infinity, worker: Infinity }, node: { app: Infinity, worker: Infinity } };
   let lives = 0;
+  const tell = progress("soak, seconds", SOAK_MS / 1_000);
   for (; performance.now() - startedAt < SOAK_MS || lives < 2; lives++) {
     const framework = lives % 2 === 0 ? "express" : "node";
     const app = startApp({ folder, env, framework });
@@ -151,6 +159,7 @@ it("under load for long, with restarts in order and by kill -9: heaps, descripto
     if (lives % 4 < 2) app.child.kill("SIGKILL");
     else void app.close();
     await app.gone;
+    tell(Math.round((performance.now() - startedAt) / 1_000), `${lives + 1} lives, ${noteOf(most, slopes)}`);
   }
   const offsetMs = await settleReports(folder, stripe, 0);
   const verdict = await oracle.check({ directory: folder, stripeUrl: stripe.url, env: programEnvironment(offsetMs) });
@@ -168,6 +177,7 @@ it("under load for long, with restarts in order and by kill -9: heaps, descripto
   expect(most.rss).toBeLessThan(RSS_BYTES_MAX);
   expect(most.wal).toBeLessThan(WAL_BYTES_MAX);
   expect(most.journal).toBeLessThan(JOURNAL_BYTES_MAX);
+  expect(most.flushedJournal).toBeLessThan(JOURNAL_FLUSHED_BYTES_MAX);
 });
 
 function noteOf(

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from "vitest";
 
 import { depth } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
+import { progress } from "./progress.ts";
 import { allPairs, fullProduct, pairsNotIn } from "./stripe-matrix/all-pairs.ts";
 import { databaseFolder } from "./stripe-matrix/chain.ts";
 import { FACTORS, nameOf } from "./stripe-matrix/factors.ts";
@@ -12,6 +13,7 @@ const pairwise = allPairs(FACTORS);
 const cases = depth({ ci: pairwise, long: fullProduct(FACTORS) });
 const { folder, remove } = databaseFolder();
 const seen = { rounds: 0, reports: 0, lost: 0, doubled: 0, invented: 0, apart: 0 };
+const tell = progress("Stripe matrix", cases.length);
 afterAll(() => {
   remove();
   const { rounds, reports, lost, doubled, invented, apart } = seen;
@@ -43,6 +45,7 @@ describe.concurrent("billed once, or in a visible list with its reason", () => {
       try {
         const { broken, lost, doubled, invented, apart } = await judge(end);
         seen.rounds += 1;
+        tell(seen.rounds);
         seen.reports += new Set(end.wire.made.map(({ form }) => form)).size;
         seen.lost += lost;
         seen.doubled += doubled;

@@ -16,6 +16,10 @@ const FAULTS = "test/faults/vitest.config.ts";
 const KILL_AT_CALL = { test: "test/faults/kill-at-call.test.ts", config: FAULTS };
 const SIMULATION = { test: "test/simulation/simulation.test.ts", config: FAULTS, only: "whatever fails" };
 
+const KILL_UNDER_LOAD = { test: "test/faults/kill-under-load.test.ts", config: FAULTS, env: { KILLS: "40" } };
+const SOAK = { test: "test/faults/soak.test.ts", config: FAULTS, env: { SOAK_SECONDS: "1" } };
+const MATRIX = { test: "test/faults/stripe-matrix.test.ts", config: FAULTS };
+
 /** @type {readonly PlantedBug[]} */
 export const PLANTED_BUGS = [
   {
@@ -197,5 +201,173 @@ export const PLANTED_BUGS = [
       },
     ],
     test: "test/core/nasty-numbers.test.ts",
+  },
+  {
+    name: "lines-gathered-before-they-are-written",
+    edits: [
+      {
+        file: "src/runtime/meter.ts",
+        find: "append: (json) => journal.append(json),",
+        replace: "append: (json) => setTimeout(() => journal.append(json), 20) !== null,",
+      },
+    ],
+    ...KILL_UNDER_LOAD,
+  },
+  {
+    name: "drain-commits-before-it-stores",
+    edits: [
+      {
+        file: "src/runtime/node.ts",
+        find: "if (events.length > 0) await takeEvents(intake, by, events);",
+        replace: "drain.commit();\n      if (events.length > 0) await takeEvents(intake, by, events);",
+      },
+    ],
+    ...KILL_UNDER_LOAD,
+  },
+  {
+    name: "each-request-kept",
+    edits: [
+      {
+        file: "src/runtime/meter.ts",
+        find: "append: (json) => journal.append(json),",
+        replace:
+          "append: (json) => {\n        kept.push([json.length]);\n        return journal.append(json);\n      },",
+      },
+      {
+        file: "src/runtime/meter.ts",
+        find: "  // First, because it can refuse its options: nothing is open then.",
+        replace: "  const kept: unknown[] = [];",
+      },
+    ],
+    ...SOAK,
+  },
+  {
+    name: "stored-segments-never-deleted",
+    edits: [
+      {
+        file: "src/journal/writer-segments.ts",
+        find: "unlinkSync(path);\n      this.#segments.delete(number);",
+        replace: "continue;",
+      },
+    ],
+    ...SOAK,
+  },
+  {
+    name: "failed-call-taken-for-a-refusal",
+    edits: [
+      {
+        file: "src/stripe/report-answer.ts",
+        find: "if (status >= 500) return {",
+        replace: "if (status === 500) return {",
+      },
+    ],
+    ...MATRIX,
+    only: "503",
+  },
+  {
+    name: "duplicate-answer-taken-for-a-failure",
+    edits: [
+      {
+        file: "src/stripe/report-answer.ts",
+        find: "if (status === 400 && namesTaken(message, identifier))",
+        replace: "if (status === 409 && namesTaken(message, identifier))",
+      },
+    ],
+    ...MATRIX,
+    only: "400 already exists",
+  },
+  {
+    name: "no-answer-taken-for-accepted",
+    edits: [
+      {
+        file: "src/stripe/report-answer.ts",
+        find: "if (status === null) return unknown(",
+        replace:
+          'if (status === null) return { kind: "accepted", requestId: null };\n  if (status === null) return unknown(',
+      },
+    ],
+    ...MATRIX,
+    only: "reset before it is counted",
+  },
+  {
+    name: "retry-after-not-heeded",
+    edits: [
+      {
+        file: "src/engine/delivery/delivery.ts",
+        find: "Math.min(answer.retryAfterMs ?? 0, limits.retryAfterMaxMs)",
+        replace: "Math.min(0, limits.retryAfterMaxMs)",
+      },
+    ],
+    ...MATRIX,
+    only: "429 with Retry-After",
+  },
+  {
+    name: "too-many-digits-sent",
+    edits: [
+      {
+        file: "src/engine/outbox/placement.ts",
+        find: "if (tooManyDigits(row.value)) return held",
+        replace: "if (row.value === null) return held",
+      },
+      {
+        file: "src/engine/outbox/placement.ts",
+        find: "if (tooManyDigits(place.reported)) return held",
+        replace: "if (place.reported === null) return held",
+      },
+    ],
+    test: "test/faults/stripe-matrix-edges.test.ts",
+    config: FAULTS,
+    only: "15 digits",
+  },
+  {
+    name: "sent-without-pace",
+    edits: [
+      {
+        file: "src/engine/delivery/delivery.ts",
+        find: "if (delay > 0) await wait(delay);",
+        replace: "if (delay > 60_000) await wait(delay);",
+      },
+    ],
+    test: "test/faults/stripe-matrix-two.test.ts",
+    config: FAULTS,
+    only: "drains within",
+  },
+  {
+    name: "clock-trusted-for-a-whole-round",
+    edits: [
+      {
+        file: "src/engine/delivery/clock-trust.ts",
+        find: "covers: (now) => isWithin(now, clockTrustMs)",
+        replace: "covers: () => true",
+      },
+      {
+        file: "src/engine/delivery/clock-trust.ts",
+        find: 'if (when !== "now" && isWithin(clock.now(), clockTrustMs / 2)) return null;',
+        replace: 'if (when !== "now" && agreedAt !== null) return null;',
+      },
+    ],
+    test: "test/stripe/clock-jump.test.ts",
+  },
+  {
+    name: "refusal-after-unknown-is-final",
+    edits: [
+      {
+        file: "src/engine/delivery/delivery.ts",
+        find: "if (attempts === 0 || ",
+        replace: "if (attempts >= 0 || ",
+      },
+    ],
+    test: "test/engine/delivery/refused-retry.test.ts",
+  },
+  {
+    name: "read-back-without-allowance",
+    edits: [
+      {
+        file: "src/engine/delivery/read-back.ts",
+        find: '  if (readings.spent() >= limits.readBacksPerDay) return "used_up";\n',
+        replace: "",
+      },
+    ],
+    test: "test/engine/delivery/read-allowance.test.ts",
   },
 ];

@@ -4,7 +4,7 @@ import type { UsageEvent } from "../../src/core/event.ts";
 import { openJournal, type Journal } from "../../src/journal/journal.ts";
 import { putWriterRecord, thisWriter } from "../../src/journal/writer-folder.ts";
 import type { FaultPlan } from "./plan.ts";
-import type { SeededRandom } from "../faults/depth.ts";
+import type { SeededRandom } from "../faults/seeded-random.ts";
 import type { Actor, Scheduler } from "./scheduler.ts";
 
 const MINUTE = 60_000;

@@ -1,4 +1,4 @@
-import type { SeededRandom } from "../faults/depth.ts";
+import type { SeededRandom } from "../faults/seeded-random.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

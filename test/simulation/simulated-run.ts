@@ -24,7 +24,7 @@ import { COMPANIES, declareDead, openAppJournal, runApp, type Book } from "./app
 import { METER } from "./meter.ts";
 import { planOf, TROUBLED_MS, type FaultPlan } from "./plan.ts";
 import { atPorts } from "./ports.ts";
-import { seededRandom, type SeededRandom } from "../faults/depth.ts";
+import { seededRandom, type SeededRandom } from "../faults/seeded-random.ts";
 import { Scheduler, type Actor } from "./scheduler.ts";
 import { simulatedTransport, type Wire } from "./transport.ts";
 

@@ -1,65 +1,69 @@
-import { expect, it, onTestFailed } from "vitest";
+import { expect, it } from "vitest";
 
-import { depth } from "../faults/depth.ts";
+import { depth, depthOr } from "../faults/depth.ts";
 import { recordFigures } from "../faults/figures.ts";
-import { brokenPromises } from "./oracle.ts";
-import { simulate } from "./simulated-run.ts";
+import { progress } from "../faults/progress.ts";
+import { playSeeds } from "./seed-lanes.ts";
+import { playSeed, replayLine, type SeedEnd } from "./seed.ts";
 
+/** SIM_SEED=… runs one seed in this very process; SIM_FROM=… SIM_COUNT=… are a part of a long run. */
 const given = process.env["SIM_SEED"];
-const SEEDS = given === undefined ? depth({ ci: 300, long: 100_000 }) : 1;
+const COUNT = depthOr("SIM_COUNT", { ci: 300, long: 100_000 });
 /** A long run begins where none began before; the seeds of every change are the same ones. */
-const FIRST = given === undefined ? depth({ ci: 1, long: Date.now() }) : Number(given);
+const FIRST = depthOr("SIM_FROM", { ci: 1, long: Date.now() });
 /** Seeds that once broke the promise. */
 const REGRESSIONS: readonly number[] = [];
+/** Fewer seeds than this may draw hardly any crash. */
+const FEW = 100;
 
-function replayLine(seed: number): string {
-  return `SIM_SEED=${seed} npx vitest run --config test/faults/vitest.config.ts test/simulation`;
+function expectHeld({ seed, broken }: SeedEnd): void {
+  const replay = replayLine(seed);
+  expect({ replay, broken }).toEqual({ replay, broken: [] });
 }
+
+const oneSeed = async (): Promise<void> => expectHeld(await playSeed(Number(given)));
+
+const allSeeds = async (): Promise<void> => {
+  const seen = { rounds: 0, acknowledged: 0, crashes: 0, reports: 0 };
+  const tell = progress(`simulation from seed ${FIRST}`, COUNT);
+  const onEnd = (end: SeedEnd): void => {
+    expectHeld(end);
+    seen.rounds += 1;
+    seen.acknowledged += end.acknowledged;
+    seen.crashes += end.crashes;
+    seen.reports += end.reports;
+    tell(seen.rounds, `${seen.crashes} crashes, ${seen.reports} reports`);
+  };
+  for (const seed of REGRESSIONS) onEnd(await playSeed(seed));
+  await playSeeds({ first: FIRST, count: COUNT }, onEnd);
+  const { rounds, acknowledged, crashes, reports } = seen;
+  recordFigures({
+    test: "deterministic simulation of apps, workers, reporters and Stripe",
+    rounds,
+    acknowledged,
+    lost: 0,
+    doubled: 0,
+    invented: 0,
+    note: `${crashes} crashes, ${reports} reports reached Stripe; seeds from ${FIRST}`,
+  });
+  expect(rounds).toBe(REGRESSIONS.length + COUNT);
+  // A run without trouble would prove nothing; each seed draws its own, so that a few may have little.
+  expect(crashes, `${crashes} crashes`).toBeGreaterThan(COUNT < FEW ? 0 : COUNT);
+};
 
 it(
   "whatever fails in whatever order, all that was acknowledged is stored once and billed once",
+  { timeout: depth({ ci: 1_200_000, long: 48 * 3_600_000 }) },
   async () => {
-    const seeds = [
-      ...(given === undefined ? REGRESSIONS : []),
-      ...Array.from({ length: SEEDS }, (_, at) => FIRST + at),
-    ];
-    let running = FIRST;
-    onTestFailed(() => console.error(replayLine(running)));
-    const seen = { acknowledged: 0, crashes: 0, reports: 0 };
-    for (const seed of seeds) {
-      running = seed;
-      const end = await simulate(seed);
-      try {
-        const replay = replayLine(seed);
-        expect({ replay, broken: await brokenPromises(end) }).toEqual({ replay, broken: [] });
-        seen.acknowledged += end.book.acknowledged.size;
-        seen.crashes += end.crashes;
-        seen.reports += end.wire.reports.length;
-      } finally {
-        await end.close();
-      }
-    }
-    recordFigures({
-      test: "deterministic simulation of apps, workers, reporters and Stripe",
-      rounds: seeds.length,
-      acknowledged: seen.acknowledged,
-      lost: 0,
-      doubled: 0,
-      invented: 0,
-      note: `${seen.crashes} crashes, ${seen.reports} reports reached Stripe`,
-    });
-    // A run without trouble would prove nothing.
-    expect(given !== undefined || seen.crashes > SEEDS, `${seen.crashes} crashes`).toBe(true);
+    expect.hasAssertions();
+    await (given === undefined ? allSeeds() : oneSeed());
   },
-  48 * 3_600_000,
 );
 
-it("a seed replays exactly", async () => {
-  const traces: string[] = [];
-  for (let run = 0; run < 2; run++) {
-    const end = await simulate(7);
-    traces.push(end.trace);
-    await end.close();
-  }
-  expect(traces[0]).toBe(traces[1]);
-}, 120_000);
+it("a seed replays exactly, in this process as in one of its own", { timeout: 120_000 }, async () => {
+  const here = [await playSeed(7), await playSeed(7)];
+  const elsewhere: SeedEnd[] = [];
+  await playSeeds({ first: 7, count: 1 }, (end) => elsewhere.push(end));
+  expect(here[1]).toEqual(here[0]);
+  expect(elsewhere).toEqual([here[0]]);
+});

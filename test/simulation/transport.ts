@@ -2,7 +2,7 @@ import type { Stripe } from "stripe";
 
 import { respond, type ReadRequest } from "../../src/testing/local-stripe/respond.ts";
 import { nextId, nowMs, type LocalState } from "../../src/testing/local-stripe/state.ts";
-import type { SeededRandom } from "../faults/depth.ts";
+import type { SeededRandom } from "../faults/seeded-random.ts";
 import { STRIPE_TROUBLES, type FaultPlan, type StripeTrouble } from "./plan.ts";
 import type { Actor, Scheduler } from "./scheduler.ts";
 

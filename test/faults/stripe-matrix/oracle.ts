@@ -5,7 +5,7 @@ import type { LedgerEntry } from "../../../src/testing/local-stripe/ledger.ts";
 import { HOUR } from "../../engine/world.ts";
 import { refusesKey, type Case } from "./factors.ts";
 import { catalog, COMPANIES, isStruck, type CaseEnd } from "./run.ts";
-import type { MadeCall } from "./wire.ts";
+import { RETRY_AFTER_MS, type MadeCall } from "./wire.ts";
 
 /** Sums of one case, for the page of figures. */
 export interface Verdict {
@@ -51,6 +51,7 @@ export async function judge(end: CaseEnd): Promise<Verdict> {
     ...believedTooSoon(end),
     ...end.traffic.crowded.map((lane) => `two reports at once in a lane: ${lane}`),
     ...blindResends(wire.made),
+    ...impatience(end),
     ...otherBodies(wire.made),
     ...stopFaults(end),
   ];
@@ -116,11 +117,13 @@ function wholeSum(rows: readonly OutboxRow[]): bigint {
 function mayStandApart({ fault, clock }: Case, row: OutboxRow): boolean {
   const reason = row.reason ?? "";
   const isOld = clock === "36 days pass" && reason.includes("too_old");
-  if (row.state === "dead") {
-    if (fault === "400 for good" && isStruck(row))
-      return /^(no_such_customer|no_meter|value_refused|timestamp_refused|refused_)/.test(reason);
-    return isOld && row.attempts === 0;
+  if (fault === "400 for good" && isStruck(row) && row.state !== "held") {
+    // After a call without an answer, a refusal is a person's to judge.
+    const earlier = row.state === "conflict" ? "earlier attempt unknown; now refused: " : "";
+    const refused = /^(no_such_customer|no_meter|value_refused|timestamp_refused|refused_)/;
+    return reason.startsWith(earlier) && refused.test(reason.slice(earlier.length));
   }
+  if (row.state === "dead") return isOld && row.attempts === 0;
   return isOld && (row.state === "conflict" || row.state === "held");
 }
 
@@ -189,6 +192,22 @@ function blindResends(made: readonly MadeCall[]): readonly string[] {
   return blind;
 }
 
+/** What Stripe asked to wait for is waited for, unless the one who was asked died with the answer, or had a wrong clock. */
+function impatience({ matrixCase: { fault, crash, clock }, wire }: CaseEnd): readonly string[] {
+  const isForgotten = crash === "after it sent" || crash === "after the answer";
+  if (fault !== "429 with Retry-After" || isForgotten || clock === "25 h ahead" || clock === "set back 1 h") return [];
+  const until = new Map<string, number>();
+  const early: string[] = [];
+  for (const { at, path, form, life, status } of wire.made.filter(({ method }) => method === "POST")) {
+    if (path !== "/v1/billing/meter_events") continue;
+    const identifier = new URLSearchParams(form).get("identifier") ?? "";
+    const waitedFor = until.get(identifier) ?? at;
+    if (at < waitedFor) early.push(`${life} sent ${identifier} ${waitedFor - at} ms before Stripe wanted it again`);
+    if (status === 429) until.set(identifier, at + RETRY_AFTER_MS);
+  }
+  return early;
+}
+
 /** An identifier always stands for one body. */
 function otherBodies(made: readonly MadeCall[]): readonly string[] {
   const bodies = new Map<string, string>();
@@ -217,10 +236,7 @@ function stopFaults({ matrixCase, lives, stoppedRounds, wrongClockRounds }: Case
   const isWrong = matrixCase.clock === "set back 1 h" || matrixCase.clock === "25 h ahead";
   const [, ...laterWrong] = wrongClockRounds;
   return [
-    // Sending that a wrong clock stops is told of as stopped, too.
-    ...(told.some((times) => times > Number(isStop) + Number(isWrong))
-      ? [`alarms of a refused key: ${told.join(", ")}`]
-      : []),
+    ...(told.some((times) => times > Number(isStop)) ? [`alarms of a refused key: ${told.join(", ")}`] : []),
     ...(isStop && matrixCase.crash === "none" && totalOf(told) === 0 ? ["a refused key was told to nobody"] : []),
     ...stoppedRounds
       .filter((reports) => reports > LANES)

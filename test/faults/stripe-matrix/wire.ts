@@ -256,7 +256,11 @@ const REFUSALS: readonly Scripted[] = [
 ];
 
 const MOVED = refusal(301, "Moved.", { headers: { location: "https://example.invalid/" } });
-const SLOW_DOWN = refusal(429, "Request rate limit exceeded.", { headers: { "retry-after": "600" } });
+/** What "429 with Retry-After" asks for; longer than any pause of ours. */
+export const RETRY_AFTER_MS = 600_000;
+const SLOW_DOWN = refusal(429, "Request rate limit exceeded.", {
+  headers: { "retry-after": String(RETRY_AFTER_MS / 1_000) },
+});
 
 function withAddress([host, , ...rest]: Call, port: number, protocol: "http" | "https"): Call {
   const [path, method, headers, form, , timeout] = rest;
