@@ -94,6 +94,7 @@ export type {
   CountedQuery,
   CountedSpan,
   CustomerAnswer,
+  CustomerPeriods,
   MeterAnswer,
   ReportAnswer,
   UsageReporter,

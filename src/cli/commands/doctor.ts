@@ -8,6 +8,7 @@ import type { Settings } from "../../config/settings.ts";
 import { isMeterbookError, sentenceOf } from "../../core/errors.ts";
 import { openMeterModes, type MeterStanding } from "../../engine/outbox/meter-modes.ts";
 import { readStatus } from "../../engine/books/status.ts";
+import { unsubscribedLanes } from "../../engine/outbox/unsubscribed.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode } from "../../runtime/node.ts";
 import { journalRoot } from "../../runtime/journal-root.ts";
@@ -15,6 +16,7 @@ import { type Notice } from "../../runtime/notice.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { output } from "../output.ts";
 import { differenceText, type CommonOptions } from "../session.ts";
+import { unsubscribedLines } from "../unsubscribed-text.ts";
 
 interface Finding {
   readonly check: string;
@@ -175,6 +177,8 @@ async function examineStripe(
       const answer = await modes.standing(reportAs);
       findings.push({ check: "stripe", ok: answer.kind === "ready", text: `meter ${reportAs}${standingText(answer)}` });
     }
+    for (const text of unsubscribedLines(await unsubscribedLanes(store)))
+      findings.push({ check: "held", ok: false, text });
     if (settings.billing.stripe.shadow)
       findings.push({ check: "stripe", ok: true, text: "shadow: reports are made and never sent" });
   } catch (error) {

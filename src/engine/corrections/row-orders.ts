@@ -1,6 +1,7 @@
 import { MeterbookError } from "../../core/errors.ts";
 import { isRejected } from "../delivery/biller-notices.ts";
 import { limits } from "../limits.ts";
+import { waitsForSubscription } from "../outbox/coverage.ts";
 import { knownModes } from "../outbox/meter-modes.ts";
 import type { OutboxRow, OutboxState, RowChange, Store } from "../ports.ts";
 import { isStillTotal } from "../outbox/set-mode.ts";
@@ -29,8 +30,8 @@ export interface ResolvedRow {
 
 /**
  * Carries out an operator's word about one report: the biller has it (`delivered`), it must go out once more (`resend`),
- * nobody is ever billed for it (`write-off`), or its late usage goes onto the present invoice (`carry`). The report itself
- * is not edited. Throws METER_CORRECTION_REFUSED when there is no such row, or that cannot be decided of a row in its state.
+ * nobody is ever billed for it (`write-off`), or usage that has no invoice of its own goes onto the present one (`carry`).
+ * The report itself is not edited. Throws METER_CORRECTION_REFUSED when there is no such row, or that cannot be decided of a row in its state.
  */
 export async function resolveRow({
   store,
@@ -74,7 +75,8 @@ const POSSIBLE: Readonly<Record<RowOrder, string>> = {
   delivered: "A report in conflict can be said to be delivered.",
   resend: "A report that is dead or in conflict can be sent again.",
   "write-off": "A report that is held or in conflict can be written off.",
-  carry: "A report that was held or written off because it came too late can be carried.",
+  carry:
+    "A report that was held or written off because it came too late, or is held for want of a subscription, can be carried.",
 };
 
 type Outcome = Pick<RowChange, "to" | "resend" | "late">;
@@ -88,11 +90,12 @@ const OUTCOMES: Readonly<Record<RowOrder, (row: OutboxRow) => Outcome | null>> =
   },
   "write-off": ({ state }) => (state === "held" || state === "conflict" ? { to: "dead" } : null),
   carry: (row) =>
-    isLate(row) && (row.identifier === null || row.state === "held") ? { to: "held", late: "carry" } : null,
+    isOnNoInvoice(row) && (row.identifier === null || row.state === "held") ? { to: "held", late: "carry" } : null,
 };
 
-function isLate({ state, reason, late }: OutboxRow): boolean {
-  if (state === "held") return reason === "late_usage" || reason === "too_old";
+function isOnNoInvoice(row: OutboxRow): boolean {
+  const { state, reason, late } = row;
+  if (state === "held") return reason === "late_usage" || reason === "too_old" || waitsForSubscription(row);
   return state === "dead" && late === "write_off";
 }
 

@@ -3,6 +3,8 @@ import { isMeterbookError, type ErrorCode, type MeterbookError } from "../../cor
 import type { UsageRecord } from "../../core/usage-record.ts";
 import { alarms, type Alarms } from "./alarms.ts";
 import { periodsOf, refreshPeriods } from "../outbox/billing-periods.ts";
+import { openCoverage, type Coverage, type RoundCoverage } from "../outbox/coverage.ts";
+import { heldTooLong } from "./held-alarm.ts";
 import { clockFault } from "./clock-trust.ts";
 import { reportDefinitions, type Closing, type ReportPlanSettings } from "../outbox/closing.ts";
 import { openCustomerMap, type CustomerMap, type CustomerMaker } from "../outbox/customers.ts";
@@ -14,7 +16,7 @@ import { limits } from "../limits.ts";
 import { openMeterModes, type MeterModes } from "../outbox/meter-modes.ts";
 import { closeWindows, plannedRows } from "../outbox/outbox.ts";
 import { pace, type Pace } from "./pace.ts";
-import type { BilledPeriod, Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
+import type { Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
 import { assertAccount } from "../outbox/report-account.ts";
 import { closableWindows, nextEras } from "../outbox/report-windows.ts";
 import { withReporterLease } from "./reporter-lease.ts";
@@ -23,6 +25,8 @@ import { NO_SHADOW, openShadow } from "../outbox/shadow.ts";
 /** The part of billing.stripe that reporting needs. */
 export interface ReportSettings {
   readonly unmatchedCustomer: "hold" | "create" | "error";
+  /** Usage that no subscription of its customer bills: held until one does, or sent and on no invoice. */
+  readonly noSubscription: "hold" | "send";
   readonly report: ReportPlanSettings;
   /** Everything but the call: rows are accepted as `shadow`. */
   readonly shadow?: boolean;
@@ -67,11 +71,13 @@ export function reportOnce(options: ReportOptions): Promise<ReportSummary | null
 interface Round extends ReportOptions {
   readonly keepLease: () => Promise<boolean>;
   readonly alarms: Alarms;
+  readonly coverage: RoundCoverage;
 }
 
 async function round(options: ReportOptions, keepLease: () => Promise<boolean>): Promise<ReportSummary> {
   const { store, catalog, clock } = options;
-  const own: Round = { ...options, keepLease, alarms: options.alarms ?? alarms() };
+  const told = options.alarms ?? alarms();
+  const own: Round = { ...options, keepLease, alarms: told, coverage: coverageOf(options, told) };
   const shadow = options.settings.shadow === true;
   const prepared = await prepare(own);
   const { refused: stopped, modes } = prepared;
@@ -82,6 +88,8 @@ async function round(options: ReportOptions, keepLease: () => Promise<boolean>):
   if (delivered.stopped === null && modes !== null) own.alarms.end(REFUSED);
   const late = await lateReports(store, catalog, periodsOf(store), clock.now());
   if (late !== null) options.onNotice?.({ code: "METER_REPORT_LATE", text: late });
+  const held = await heldTooLong(store, own.alarms, clock.now());
+  if (held !== null) options.onNotice?.({ code: "METER_USAGE_HELD", text: held });
   return { ...prepared.counts, ...delivered, shadow };
 }
 
@@ -89,7 +97,8 @@ async function deliverRound(options: Round, modes: MeterModes): Promise<Delivery
   const { store, settings, clock, alarms: told, onNotice } = options;
   const shadow = await openShadow(store, shadowSetting(settings), clock.now());
   const { standing } = modes;
-  const gates = { store, shadow, standing, periods: periodsOf(store), graceMs: settings.report.graceMs };
+  const coverage = options.coverage.asking(limits.subscriptionQuestionsMax);
+  const gates = { store, shadow, standing, coverage, graceMs: settings.report.graceMs };
   const delivered = await deliver({ ...options, gates, pace: options.pace ?? pace() });
   if (delivered.accepted > 0) told.end("gave up");
   if (delivered.stopped !== null) {
@@ -160,8 +169,10 @@ async function nothingClosed(store: Store): Promise<Prepared["counts"]> {
 async function closeRound(options: Round, modes: MeterModes): Promise<Prepared["counts"]> {
   const { store, settings, reporter, clock, onNotice } = options;
   const present = await refreshPeriods(store, reporter, clock.now());
-  const closing = await openClosing(options, modes, { present, readOnly: false });
-  const { released, held } = await releaseHeld(closing, modes);
+  const { coverage } = options;
+  coverage.learn(present);
+  const closing = await openClosing(options, modes, { coverage, readOnly: false });
+  const { released, held } = await releaseHeld({ ...closing, asking: coverage.asking }, modes);
   const early = await closeEndedParts(closing, modes, present);
   const ended = await closeWindows(closing, modes);
   const nowHeld = [...early.held, ...ended.held];
@@ -188,6 +199,20 @@ const BILLER_CODES: readonly ErrorCode[] = [
   "METER_STRIPE_UNREACHABLE",
 ];
 
+/** A biller that tells of no subscriptions is told of once. */
+function coverageOf(
+  { store, reporter, settings, onNotice }: Pick<ReportOptions, "store" | "reporter" | "settings" | "onNotice">,
+  told?: Alarms,
+): RoundCoverage {
+  const { noSubscription } = settings;
+  const alarm = {
+    code: "METER_SUBSCRIPTIONS_UNKNOWN",
+    text: "The biller does not tell which customers have a subscription: usage of those who have none is sent all the same.",
+  } as const;
+  const onUntold = (): void => told?.raise("subscriptions unknown", alarm, onNotice);
+  return openCoverage({ store, reporter, noSubscription, onUntold });
+}
+
 type ClosingOptions = Pick<ReportOptions, "store" | "catalog" | "reporter" | "settings" | "clock"> &
   Partial<Pick<Round, "keepLease">>;
 
@@ -203,7 +228,7 @@ async function modesOf(
 async function openClosing(
   options: ClosingOptions,
   modes: MeterModes,
-  { present, readOnly }: { readonly present: readonly BilledPeriod[]; readonly readOnly: boolean },
+  { coverage, readOnly }: { readonly coverage: RoundCoverage; readonly readOnly: boolean },
 ): Promise<Closing> {
   const { store, catalog, reporter, settings, clock } = options;
   const account = await reporter.account();
@@ -216,7 +241,7 @@ async function openClosing(
     account,
     customers,
     meter: modes.standing,
-    periods: periodsOf(store, present),
+    coverage: coverage.asking(limits.subscriptionQuestionsMax),
     shadow: await openShadow(store, { ...shadowSetting(settings), readOnly }, clock.now()),
     taken: new Set(),
     keepLease: options.keepLease ?? isAlone,
@@ -261,12 +286,13 @@ export async function planReport(
 }
 
 async function closingForPlan(options: ClosingOptions): Promise<Closing> {
-  const present = await options.reporter.periods();
-  return openClosing(options, await modesOf(options), { present, readOnly: true });
+  const coverage = coverageOf(options);
+  coverage.learn(await options.reporter.periods());
+  return openClosing(options, await modesOf(options), { coverage, readOnly: true });
 }
 
 function withoutReporter({ store, catalog, settings, clock }: Omit<ClosingOptions, "reporter">): Closing {
-  const nobody = { account: "", customers: NOBODY, meter: anyMeter, periods: async () => [], shadow: NO_SHADOW };
+  const nobody = { account: "", customers: NOBODY, meter: anyMeter, coverage: ANYTHING, shadow: NO_SHADOW };
   return { store, catalog, report: settings.report, ...nobody, taken: new Set(), keepLease: isAlone, now: clock.now() };
 }
 
@@ -276,6 +302,9 @@ async function isAlone(): Promise<boolean> {
 }
 
 const NOBODY: CustomerMap = { resolve: async () => ({ kind: "missing" }), ask: async () => undefined };
+
+/** Without a biller nothing is sent, so nothing has to be on its invoices. */
+const ANYTHING: Coverage = { periods: async () => [], answer: async () => "billed" };
 
 async function anyMeter(): Promise<MeterAnswer> {
   return { kind: "ready", keepsLast: null };
