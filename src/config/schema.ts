@@ -147,6 +147,13 @@ const stripeSchema = z.strictObject({
         "Usage of a company without a customer: hold (default) until the mapping appears, create the customer, or error.",
     })
     .optional(),
+  noSubscription: z
+    .enum(["hold", "send"])
+    .meta({
+      description:
+        "Usage at a time at which its customer has no subscription with a price of the meter: hold (default) until one covers it, or send it, though it is on no invoice.",
+    })
+    .optional(),
   report: reportSchema.meta({ description: "When usage is reported." }).optional(),
   shadow: z
     .boolean()

@@ -61,6 +61,8 @@ export interface StripeSettings {
   /** Where a customer's company id stands: `customer.metadata.<key>`, or `customer.id`. */
   readonly companyIdAt: { readonly kind: "metadata"; readonly key: string } | { readonly kind: "customerId" };
   readonly unmatchedCustomer: "hold" | "create" | "error";
+  /** Usage that no subscription of its customer bills: held until one does, or sent and on no invoice. */
+  readonly noSubscription: "hold" | "send";
   /** Everything but the call: reports are made and kept as `shadow`, and never sent. */
   readonly shadow: boolean;
   readonly report: {

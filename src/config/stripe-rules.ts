@@ -25,6 +25,7 @@ export function checkStripe(root: Place, context: StripeContext): StripeSettings
     apiBase: checkBase(stripe.child("apiBase"), mode),
     companyIdAt: checkCustomerField(placeAt(stripe, "map", "company_id")),
     unmatchedCustomer: unmatchedOf(stripe.child("unmatchedCustomer")?.text()),
+    noSubscription: stripe.child("noSubscription")?.text() === "send" ? "send" : "hold",
     shadow: isTrue(stripe.child("shadow")),
     report: checkReport(stripe),
   };

@@ -35,6 +35,8 @@ export const ERROR_CODES = {
   METER_STRIPE_METER_MISMATCH:
     "Stripe's meter and the configuration disagree about how reports are added up; nothing of it is sent.",
   METER_REPORT_LATE: "Usage of a billing period that has ended is not at the biller, and its invoice is final soon.",
+  METER_USAGE_HELD: "Usage has been held for more than 7 days.",
+  METER_SUBSCRIPTIONS_UNKNOWN: "The biller does not tell which customers have a subscription.",
   METER_STRIPE_DRIFT: "Stripe's books differ from what was sent.",
   METER_STRIPE_REJECTED: "Stripe refused usage that it had taken before.",
   METER_WEBHOOK_REFUSED: "A webhook call was not Stripe's, or cannot be read.",

@@ -112,6 +112,14 @@ export const limits = {
   customerListEveryMs: 15 * 60_000,
   /** Companies asked for one by one in a round of reporting, longest unasked first; the others wait for the next round. */
   customerQuestionsMax: 100,
+  /** Customers whose own subscriptions are asked for in a round before usage is held for want of one; further usage waits for the next. */
+  subscriptionQuestionsMax: 100,
+  /** Of usage that is held for it already, so many customers are asked for again in a round, each in turn. */
+  heldSubscriptionQuestionsMax: 20,
+  /** Usage that has been held for so long is told of … */
+  heldAlarmMs: 7 * 86_400_000,
+  /** … as far as it is among so many rows, the oldest. */
+  heldAlarmRowsMax: 10_000,
   /** Dirty windows closed in one transaction; closing loops. */
   closeWindowsMax: 500,
   /** Outbox rows or windows read at once where all of them are looked at: dry runs, purging. */

@@ -97,6 +97,7 @@ export type {
   CountedQuery,
   CountedSpan,
   CustomerAnswer,
+  CustomerPeriods,
   MeterAnswer,
   ReportAnswer,
   UsageReporter,

@@ -46,6 +46,14 @@ export interface CountedSpan {
   readonly isExact: boolean;
 }
 
+/** What bills one customer on our meters. */
+export interface CustomerPeriods {
+  /** The present periods, and the last ones of subscriptions that ended. */
+  readonly present: readonly BilledPeriod[];
+  /** What the same items billed before, as far as it is told: none ends later here than it did. */
+  readonly earlier: readonly BilledPeriod[];
+}
+
 /** Where usage is reported: Stripe, or a recording reporter in tests. */
 export interface UsageReporter {
   /** Account and mode, e.g. `acct_1/test`: part of every identifier. */
@@ -67,4 +75,6 @@ export interface UsageReporter {
   clockFault(): Promise<string | null>;
   /** The present billing periods of all customers on our meters. Throws as `counted`. */
   periods(): Promise<readonly BilledPeriod[]>;
+  /** One customer's periods, asked for now. Null, or not there at all: the biller does not tell. Throws as `counted`. */
+  readonly customerPeriods?: (customer: string) => Promise<CustomerPeriods | null>;
 }

@@ -3,7 +3,7 @@ import type { Stripe } from "stripe";
 import type { ErrorCode } from "../core/errors.ts";
 import { windowStart } from "../core/window.ts";
 import { limits } from "../engine/limits.ts";
-import type { BilledPeriod, Clock } from "../engine/ports.ts";
+import type { BilledPeriod, Clock, CustomerPeriods } from "../engine/ports.ts";
 import { failureOf, refusalOf } from "./report-answer.ts";
 import type { StripeConnection } from "./stripe-connection.ts";
 import type { StripeMeters } from "./stripe-meters.ts";
@@ -13,6 +13,8 @@ const SECOND_MS = 1_000;
 export interface StripePeriods {
   /** Present billing periods of all customers on the active meters; of several items on one meter, each. */
   read(): Promise<readonly BilledPeriod[]>;
+  /** One customer's, asked for now; null while the key may not read them, which was told. */
+  ofCustomer(customer: string): Promise<CustomerPeriods | null>;
 }
 
 export interface StripePeriodsOptions {
@@ -37,17 +39,42 @@ export function stripePeriods({ connection, meters, clock, onNotice }: StripePer
       const periods: BilledPeriod[] = [];
       try {
         for await (const subscription of stripe.subscriptions.list({ status: "all", limit: 100 }))
-          if (!hasLongEnded(subscription, now)) periods.push(...(await periodsOf(connection, subscription, names)));
+          if (!hasLongEnded(subscription, now))
+            periods.push(...(await periodsOf(connection, subscription, names)).present);
       } catch (error) {
-        const failure = failureOf(error);
-        if (failure.status !== 403) throw error;
-        if (!isRightMissing)
-          onNotice?.({ code: "METER_STRIPE_REFUSED", text: `${refusalOf(failure)} ${UNKNOWN_PERIODS}` });
-        isRightMissing = true;
+        missesRight(error);
         return [];
       }
       isRightMissing = false;
       return periods;
+    });
+  }
+
+  /** Throws what is not about the right to read subscriptions. */
+  function missesRight(error: unknown): void {
+    const failure = failureOf(error);
+    if (failure.status !== 403) throw error;
+    if (!isRightMissing) onNotice?.({ code: "METER_STRIPE_REFUSED", text: `${refusalOf(failure)} ${UNKNOWN_PERIODS}` });
+    isRightMissing = true;
+  }
+
+  async function ask(customer: string): Promise<CustomerPeriods | null> {
+    const names = await meters.namesById();
+    const { stripe, read } = connection;
+    return read(async () => {
+      const found: CustomerPeriods[] = [];
+      try {
+        for await (const subscription of stripe.subscriptions.list({ customer, status: "all", limit: 100 }))
+          if (!hasLongEnded(subscription, clock.now())) found.push(await periodsOf(connection, subscription, names));
+      } catch (error) {
+        if (failureOf(error).message.startsWith("No such customer")) return { present: [], earlier: [] };
+        missesRight(error);
+        return null;
+      }
+      return {
+        present: found.flatMap(({ present }) => present),
+        earlier: found.flatMap(({ earlier }) => earlier),
+      };
     });
   }
 
@@ -58,6 +85,8 @@ export function stripePeriods({ connection, meters, clock, onNotice }: StripePer
       known = { at, periods: await list(at) };
       return known.periods;
     },
+    // The right is looked for again with the hour's reading.
+    ofCustomer: async (customer) => (isRightMissing ? null : ask(customer)),
   };
 }
 
@@ -74,11 +103,17 @@ function hourOf(at: number): number {
 }
 
 const UNKNOWN_PERIODS =
-  "Billing periods are not known without it: usage is reported all the same, but windows are not cut where a period ends.";
+  "Billing periods are not known without it: usage is reported all the same, also of customers without a subscription, and windows are not cut where a period ends.";
 
-/** What ended before any usage that Stripe still takes, or never began, has no say. */
+/**
+ * What ended before any usage that Stripe still takes, or never began, has no say. An `incomplete` one has not begun: unless
+ * its first invoice is paid within 23 hours it expires and bills nothing; when it is, its period began when it was made.
+ * `past_due` and `unpaid` ones go on making invoices, `trialing` ones make them too and give the trial's usage free, and
+ * `pause_collection` only leaves them unpaid or voids them: that is its owner's decision
+ * (docs.stripe.com/billing/subscriptions/overview, …/billing/subscriptions/pause-payment).
+ */
 function hasLongEnded({ ended_at: endedAt, status }: Stripe.Subscription, now: number): boolean {
-  if (status === "incomplete_expired") return true;
+  if (status === "incomplete" || status === "incomplete_expired") return true;
   return endedAt !== null && now - endedAt * SECOND_MS > limits.periodsEndedMaxMs;
 }
 
@@ -86,8 +121,8 @@ async function periodsOf(
   { stripe }: StripeConnection,
   subscription: Stripe.Subscription,
   names: ReadonlyMap<string, string>,
-): Promise<BilledPeriod[]> {
-  const { items, customer } = subscription;
+): Promise<CustomerPeriods> {
+  const { items, customer: payer } = subscription;
   const all = [...items.data];
   // A subscription carries its first items only; one with more is asked for the others.
   if (items.has_more) {
@@ -95,28 +130,75 @@ async function periodsOf(
     for await (const item of stripe.subscriptionItems.list({ subscription: subscription.id, limit: 100 }))
       all.push(item);
   }
-  return all.flatMap((item) => {
+  const customer = typeof payer === "string" ? payer : payer.id;
+  const present: BilledPeriod[] = [];
+  const earlier: BilledPeriod[] = [];
+  for (const item of all) {
     const reportAs = names.get(item.price.recurring?.meter ?? "");
-    if (reportAs === undefined) return [];
-    const period = billedPart(subscription, item);
-    return period === null
-      ? []
-      : [{ customer: typeof customer === "string" ? customer : customer.id, reportAs, item: item.id, ...period }];
-  });
+    const part = reportAs === undefined ? null : billedPart(subscription, item);
+    if (reportAs === undefined || part === null) continue;
+    const lane = { customer, reportAs, item: item.id };
+    present.push({ ...lane, ...part });
+    for (const span of earlierParts(subscription, item)) earlier.push({ ...lane, ...span, renews: true });
+  }
+  return { present, earlier };
 }
 
-/** The item's period (since the API of 2025-03-31 it is the item's own) as far as the subscription lives; null when there is none of it. */
-function billedPart(
-  { ended_at: endedAt, cancel_at: cancelAt, cancel_at_period_end: endsWithPeriod }: Stripe.Subscription,
-  item: Stripe.SubscriptionItem,
-): Pick<BilledPeriod, "from" | "to" | "renews"> | null {
+type Part = Pick<BilledPeriod, "from" | "to" | "renews">;
+
+/** The item's period (since the API of 2025-03-31 it is the item's own) as far as the subscription is billed; null when there is none of it. */
+function billedPart(subscription: Stripe.Subscription, item: Stripe.SubscriptionItem): Part | null {
+  const { ended_at: endedAt, cancel_at: cancelAt, cancel_at_period_end: endsWithPeriod } = subscription;
   const from = item.current_period_start * SECOND_MS;
   const end = item.current_period_end * SECOND_MS;
+  // Ended at once, the period that ran comes to no invoice unless that was asked for, which is told nowhere
+  // (docs.stripe.com/api/subscriptions/cancel, invoice_now): what is not reported of it yet is for a person.
+  if (wasEndedAtOnce(subscription, item)) return { from, to: from, renews: false };
   const lastAt = Math.min(
     endedAt === null ? Infinity : endedAt * SECOND_MS,
     cancelAt === null ? Infinity : cancelAt * SECOND_MS,
+    pausedAt(subscription),
   );
   const to = Math.min(end, lastAt);
   if (to <= from) return null;
   return { from, to, renews: !endsWithPeriod && lastAt > end };
 }
+
+function wasEndedAtOnce(
+  { ended_at: endedAt, cancel_at: cancelAt }: Stripe.Subscription,
+  { current_period_end: end }: Stripe.SubscriptionItem,
+): boolean {
+  return endedAt !== null && endedAt < end && (cancelAt === null || endedAt < cancelAt);
+}
+
+/** A subscription whose trial ended without a means of payment makes no invoices until it is resumed (…/billing/subscriptions/trials). */
+function pausedAt({ status, trial_end: trialEnd }: Stripe.Subscription): number {
+  return status === "paused" && trialEnd !== null ? trialEnd * SECOND_MS : Infinity;
+}
+
+/**
+ * What an item has been billed for before its present period: Stripe tells since when, and not where the periods ended. The
+ * last one is taken as short as its kind can be, so none ends later here than it did, and no usage is taken for in time.
+ */
+function earlierParts(subscription: Stripe.Subscription, item: Stripe.SubscriptionItem): Pick<Part, "from" | "to">[] {
+  const from = item.current_period_start * SECOND_MS;
+  // An item that was added later bills from then on; one of the first days may be older than its subscription's making.
+  const isFirst = item.created <= subscription.created + FIRST_ITEMS_S;
+  const since = (isFirst ? subscription.start_date : item.created) * SECOND_MS;
+  const { interval, interval_count: count } = item.price.recurring ?? { interval: "day", interval_count: 1 };
+  const lastFrom = Math.max(since, from - (SHORTEST_DAYS.get(interval) ?? 1) * count * DAY_MS);
+  return [
+    { from: since, to: lastFrom },
+    { from: lastFrom, to: from },
+  ].filter((span) => span.from < span.to);
+}
+
+const DAY_MS = 86_400_000;
+/** Items made together with their subscription. */
+const FIRST_ITEMS_S = 60;
+const SHORTEST_DAYS: ReadonlyMap<string, number> = new Map([
+  ["day", 1],
+  ["week", 7],
+  ["month", 28],
+  ["year", 365],
+]);

@@ -59,6 +59,7 @@ export function stripeReporter(options: StripeReporterOptions): StripeReporter {
     counted: (query) => countedByStripe(connection, meters, query),
     clockFault: () => measuredClockFault(connection),
     periods: () => periods.read(),
+    customerPeriods: (customer) => periods.ofCustomer(customer),
   };
 }
 

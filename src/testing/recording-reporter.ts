@@ -41,7 +41,7 @@ export interface RecordingReporter extends UsageReporter {
   addCustomer(company: string, customer: string): void;
   deleteCustomer(customer: string): void;
   setMeter(reportAs: string, answer: MeterAnswer): void;
-  /** What periods() answers from now on. */
+  /** What periods() and customerPeriods() answer from now on; before, the latter tells nothing. */
   setPeriods(periods: readonly BilledPeriod[]): void;
   /** Orders the outcome of the next call of report() or cancel(); several queue. */
   answerNext(next: NextReport, times?: number): void;
@@ -81,7 +81,7 @@ export function recordingReporter(options: RecordingReporterOptions = {}): Recor
   const unlisted = Object.entries(options.unlisted ?? {}).map(([company, customer]) => ({ company, customer }));
   const meters = new Map<string, MeterAnswer>();
   const questions = { lists: 0, finds: 0 };
-  let periods: readonly BilledPeriod[] = [];
+  let periods: readonly BilledPeriod[] | null = null;
   let failure: "METER_STRIPE_REFUSED" | "METER_STRIPE_UNREACHABLE" | null = null;
   const check = (): void => {
     if (failure !== null) throw new MeterbookError(failure, "as the test ordered");
@@ -127,7 +127,13 @@ export function recordingReporter(options: RecordingReporterOptions = {}): Recor
     clockFault: async () => null,
     periods: async () => {
       check();
-      return periods;
+      return periods ?? [];
+    },
+    customerPeriods: async (customer) => {
+      check();
+      return periods === null
+        ? null
+        : { present: periods.filter((period) => period.customer === customer), earlier: [] };
     },
   };
 }

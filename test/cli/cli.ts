@@ -64,4 +64,5 @@ billing:
     apiBase: \${STRIPE_API_BASE:-http://127.0.0.1:9}
     mode: test
     map: { company_id: customer.metadata.company_id }
+    noSubscription: send
 `;

@@ -43,4 +43,5 @@ billing:
       company_id: customer.metadata.company_id
     unmatchedCustomer: hold      # hold | create | error
     report: { every: 1m, grace: 1h }
+    noSubscription: hold         # hold | send
 `;

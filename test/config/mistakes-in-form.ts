@@ -1,6 +1,13 @@
 import { edited, written, type Mistake } from "./mistake.ts";
 
 export const MISTAKES_IN_FORM: readonly Mistake[] = [
+  edited(
+    "usage without a subscription that is to be dropped",
+    "noSubscription: hold",
+    "noSubscription: drop",
+    "drop",
+    'meterbook.yaml:45:21  billing.stripe.noSubscription: expected one of "hold"|"send", received "drop"',
+  ),
   // --- keys and secrets ---
   edited(
     "a Stripe key in clear",

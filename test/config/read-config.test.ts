@@ -78,6 +78,7 @@ describe("the example", () => {
             apiBase: null,
             companyIdAt: { kind: "metadata", key: "company_id" },
             unmatchedCustomer: "hold",
+            noSubscription: "hold",
             shadow: false,
             report: {
               windowMs: 3_600_000,

@@ -84,8 +84,10 @@ export function decimal(text: string): Decimal {
   return value;
 }
 
+/** Nothing here has a subscription, and usage is sent all the same: tests that are about it say `hold`. */
 export const hourly: ReportSettings = {
   unmatchedCustomer: "hold",
+  noSubscription: "send",
   report: { windowMs: HOUR, latenessMs: 5 * MINUTE, graceMs: HOUR, fractionDigits: 0 },
 };
 

@@ -64,6 +64,7 @@ export function writeConfiguration(folder: string, stripeUrl: string | null): vo
     mode: test
     report: { window: minute, every: 100ms }
     map: { company_id: customer.metadata.company_id }
+    noSubscription: send
 `;
   writeFileSync(
     join(folder, "meterbook.yaml"),

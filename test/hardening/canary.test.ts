@@ -29,6 +29,7 @@ billing:
     mode: test
     report: { every: 1s, window: minute }
     map: { company_id: customer.metadata.company_id }
+    noSubscription: send
 `;
 
 type Capture = "metered" | "headers" | "all";

@@ -46,6 +46,7 @@ function configOf(directory: string, stripe: LocalStripe, webhookSecret: string 
       stripe: {
         apiKey: "sk_test_webhook",
         apiBase: stripe.url,
+        noSubscription: "send" as const,
         ...(webhookSecret === null ? {} : { webhookSecret }),
       },
     },

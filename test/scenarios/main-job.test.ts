@@ -21,8 +21,14 @@ it("turns answered requests into meter events at Stripe, once, and explains them
   onTestFinished(() => stripe.close());
   stripe.createMeter({ event_name: "chat_tokens" });
   stripe.createMeter({ event_name: "exports" });
-  const acme = stripe.createCustomer({ metadata: { company_id: "acme" } });
-  const directory = workspace(CHAT_YAML);
+  const subscriber = (company: string): { readonly id: string } => {
+    const customer = stripe.createCustomer({ metadata: { company_id: company } });
+    const anchor = Math.floor(Date.now() / HOUR_MS) * 3_600 - 3_600;
+    stripe.createSubscription({ customer: customer.id, meters: ["chat_tokens", "exports"], anchor });
+    return customer;
+  };
+  const acme = subscriber("acme");
+  const directory = workspace(CHAT_YAML.replace("noSubscription: send", "noSubscription: hold"));
   const env = { STRIPE_API_KEY: "sk_test_scenario", STRIPE_API_BASE: stripe.url };
 
   const metering = meter({
@@ -67,7 +73,7 @@ it("turns answered requests into meter events at Stripe, once, and explains them
   expect(stripe.ledger()).toHaveLength(1);
 
   // The mapping appears later: what was held goes out, and nothing else does.
-  const globex = stripe.createCustomer({ metadata: { company_id: "globex" } });
+  const globex = subscriber("globex");
   clock.ahead += HOUR_MS;
   await report();
   expect(stripe.total("chat_tokens", globex.id)).toBe("7");

@@ -18,7 +18,7 @@ import { openSqliteStore } from "../../src/sqlite/sqlite-store.ts";
 import { stripeReporter } from "../../src/stripe/stripe-reporter.ts";
 import { moveClock } from "../../src/testing/local-stripe/agenda.ts";
 import { stateFrom } from "../../src/testing/local-stripe/options.ts";
-import { seedCustomer, seedMeter } from "../../src/testing/local-stripe/seeds.ts";
+import { seedCustomer, seedMeter, seedSubscription } from "../../src/testing/local-stripe/seeds.ts";
 import type { LocalState } from "../../src/testing/local-stripe/state.ts";
 import { COMPANIES, declareDead, openAppJournal, runApp, type Book } from "./app.ts";
 import { METER } from "./meter.ts";
@@ -36,6 +36,7 @@ const START = 1_795_341_600_000;
 
 const SETTINGS: ReportSettings = {
   unmatchedCustomer: "hold",
+  noSubscription: "hold",
   report: { windowMs: HOUR, latenessMs: 5 * MINUTE, fractionDigits: 0, graceMs: HOUR },
 };
 
@@ -88,7 +89,7 @@ class SimulatedRun {
       identifierHorizonMs: this.#plan.forgets ? DAY : 1_000 * DAY,
     });
     seedMeter(this.#stripe, { event_name: METER.reportAs });
-    for (const company of COMPANIES.slice(0, -1)) seedCustomer(this.#stripe, { metadata: { company_id: company } });
+    for (const company of COMPANIES.slice(0, -1)) seedSubscriber(this.#stripe, company);
     this.#catalog = compileCatalog({
       versions: [{ definition: METER, version: 1, effectiveFrom: 0 }],
       fields: {},
@@ -291,8 +292,14 @@ class SimulatedRun {
   async #world(actor: Actor): Promise<void> {
     await this.#scheduler.turn(actor, "customer appears", this.#plan.customerLateMs);
     moveClock(this.#stripe, 0);
-    seedCustomer(this.#stripe, { metadata: { company_id: COMPANIES[COMPANIES.length - 1] ?? "" } });
+    seedSubscriber(this.#stripe, COMPANIES[COMPANIES.length - 1] ?? "");
   }
+}
+
+/** A customer whose subscription bills all of the run, also when it appears late. */
+function seedSubscriber(stripe: LocalState, company: string): void {
+  const customer = seedCustomer(stripe, { metadata: { company_id: company } }).id;
+  seedSubscription(stripe, { customer, meters: [METER.reportAs], anchor: (START - DAY) / 1_000 });
 }
 
 /** Here processes die and disks do not: memory is as good, and 300 runs need not wait for it. */

@@ -6,6 +6,7 @@ import { local, scripted } from "./books.ts";
 import { list, meter, refusal } from "./scripted-stripe.ts";
 
 const seconds = (ms: number): number => ms / 1_000;
+const days = (at: number): number => (at - START) / DAY;
 
 const item = (id: string, of: string) => ({
   id,
@@ -54,6 +55,12 @@ describe("periods()", () => {
         subscription("old", { status: "canceled", ended_at: seconds(START - limits.periodsEndedMaxMs - DAY) }),
         subscription("never", { status: "incomplete_expired" }),
         subscription("ended", { status: "canceled", ended_at: seconds(START - DAY) }),
+        subscription("planned", {
+          status: "canceled",
+          ended_at: seconds(START - DAY),
+          cancel_at: seconds(START - DAY),
+        }),
+        subscription("waiting", { status: "incomplete" }),
         subscription("leaving", { cancel_at_period_end: true, cancel_at: seconds(START + 20 * DAY) }),
         subscription("expanded", { customer: { id: "cus_object" }, cancel_at: seconds(START + 90 * DAY) }),
         subscription("many", { items: { data: [item("si_first", "mtr_1")], has_more: true } }),
@@ -61,7 +68,9 @@ describe("periods()", () => {
     });
     const periods = await reporter.periods();
     expect(periods.map(({ customer, to, renews }) => [customer, (to - START) / DAY, renews])).toEqual([
-      ["cus_ended", -1, false],
+      // At once: the period that ran is on no invoice.
+      ["cus_ended", -10, false],
+      ["cus_planned", -1, false],
       ["cus_leaving", 20, false],
       ["cus_object", 20, true],
       ["cus_many", 20, true],
@@ -103,10 +112,81 @@ describe("periods()", () => {
     ]);
   });
 
+  it("of one customer are asked for each time, with what was billed before, no longer than it can have been", async () => {
+    const one = (id: string, changes: object) =>
+      subscription(id, {
+        customer: "cus_one",
+        created: seconds(START - 100 * DAY),
+        start_date: seconds(START - 100 * DAY),
+        ...changes,
+      });
+    const billed = (created: number, recurring: object) => ({
+      data: [
+        { ...item("si", "mtr_1"), created: seconds(created), price: { recurring: { meter: "mtr_1", ...recurring } } },
+      ],
+      has_more: false,
+    });
+    const monthly = { interval: "month", interval_count: 1 };
+    const told = {
+      running: one("running", { items: billed(START - 100 * DAY, monthly) }),
+      added: one("added", { items: billed(START - 20 * DAY, monthly) }),
+      begun: one("begun", { items: billed(START - 10 * DAY, { interval: "day", interval_count: 2 }) }),
+      paused: one("paused", {
+        status: "paused",
+        trial_end: seconds(START - DAY),
+        start_date: seconds(START - 10 * DAY),
+        items: billed(START - 100 * DAY, monthly),
+      }),
+    };
+    let wanted: keyof typeof told = "running";
+    const { reporter } = await scripted(({ path, query }) => {
+      if (path === "/v1/billing/meters") return list(meter);
+      if (query.get("customer") !== "cus_one") return refusal(400, "No such customer: 'cus_two'");
+      return list(told[wanted]);
+    });
+    const spans = async (name: keyof typeof told): Promise<readonly unknown[]> => {
+      wanted = name;
+      const { present, earlier } = (await reporter.customerPeriods?.("cus_one")) ?? { present: [], earlier: [] };
+      return [
+        present.map(({ from, to, renews }) => [days(from), days(to), renews]),
+        earlier.map(({ from, to }) => [days(from), days(to)]),
+      ];
+    };
+    const running = [[-10, 20, true]];
+    expect(await spans("running")).toEqual([
+      running,
+      [
+        [-100, -38],
+        [-38, -10],
+      ],
+    ]);
+    expect(await spans("added")).toEqual([running, [[-20, -10]]]);
+    expect(await spans("begun")).toEqual([running, []]);
+    expect(await spans("paused")).toEqual([[[-10, -1, false]], []]);
+    expect(await reporter.customerPeriods?.("cus_two")).toEqual({ present: [], earlier: [] });
+  });
+
+  it("of one customer are unknown as those of all are, told once", async () => {
+    let reads = 0;
+    const { reporter, notices } = await scripted(({ path }) => {
+      if (path === "/v1/billing/meters") return list(meter);
+      reads += 1;
+      return refusal(403, "Having the 'rak_subscription_read' permission would allow this request to continue.");
+    });
+    expect([await reporter.customerPeriods?.("cus_1"), await reporter.customerPeriods?.("cus_1")]).toEqual([
+      null,
+      null,
+    ]);
+    expect(await reporter.periods()).toEqual([]);
+    expect([reads, notices.filter((notice) => notice.startsWith("METER_STRIPE_REFUSED")).length]).toEqual([2, 1]);
+  });
+
   it("cannot be read while Stripe is down", async () => {
     const { reporter } = await scripted(({ path }) =>
       path === "/v1/subscriptions" ? refusal(500, "oops") : list(meter),
     );
-    await expect(reporter.periods()).rejects.toMatchObject({ code: "METER_STRIPE_UNREACHABLE" });
+    const unreachable = { code: "METER_STRIPE_UNREACHABLE" };
+    await expect(reporter.periods()).rejects.toMatchObject(unreachable);
+    await expect(reporter.customerPeriods?.("cus_1")).rejects.toMatchObject(unreachable);
   });
 });

@@ -8,6 +8,7 @@ import type { Settings } from "../../config/settings.ts";
 import { isMeterbookError, sentenceOf } from "../../core/errors.ts";
 import type { MeterStanding } from "../../engine/outbox/meter-modes.ts";
 import { readStatus } from "../../engine/books/status.ts";
+import { unsubscribedLanes } from "../../engine/outbox/unsubscribed.ts";
 import { loadConfig } from "../../runtime/load-config.ts";
 import { openNode } from "../../runtime/node.ts";
 import { journalRoot } from "../../runtime/journal-root.ts";
@@ -16,6 +17,7 @@ import { systemClock } from "../../runtime/system.ts";
 import { meterStandings } from "../meter-standings.ts";
 import { numbered, output } from "../output.ts";
 import { differenceText, type CommonOptions } from "../session.ts";
+import { unsubscribedLines } from "../unsubscribed-text.ts";
 
 interface Finding {
   readonly check: string;
@@ -173,6 +175,8 @@ async function examineStripe(
         ok: standing.kind === "ready",
         text: `meter ${reportAs}${standingText(standing)}`,
       });
+    for (const text of unsubscribedLines(await unsubscribedLanes(store)))
+      findings.push({ check: "held", ok: false, text });
     if (settings.billing.stripe.shadow)
       findings.push({ check: "stripe", ok: true, text: "shadow: reports are made and never sent" });
   } catch (error) {

@@ -2,7 +2,9 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import { planReport } from "../../engine/delivery/report.ts";
+import { planReport, type ReportPlan } from "../../engine/delivery/report.ts";
+import { waitsForSubscription } from "../../engine/outbox/coverage.ts";
+import type { UnsubscribedLane } from "../../engine/outbox/unsubscribed.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { holderName, systemClock } from "../../runtime/system.ts";
@@ -10,6 +12,7 @@ import { EXIT } from "../exit-codes.ts";
 import { meterMismatches } from "../meter-standings.ts";
 import { grouped, instant, numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { unsubscribedLines } from "../unsubscribed-text.ts";
 
 /** `meterbook report`: close what is due and send it; or show the exact calls. */
 export function reportCommand(): Command {
@@ -67,6 +70,7 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
         `held      ${held.reportAs}  ${visible(held.company)}  ${grouped(formatDecimal(held.raw))}  ${held.reason ?? ""}`,
       );
   }
+  for (const line of unsubscribedLines(lanesOf(plan))) out.hint(line);
   if (stripe.shadow)
     out.hint("shadow: these calls are not made; meterbook compare --export shows what would be billed.");
   if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
@@ -74,6 +78,17 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
     out.hint("There is no Stripe key, so nothing can be addressed: set billing.stripe.apiKey.");
   await assertMetersFit(node);
   return EXIT.ok;
+}
+
+/** What the plan holds for want of a subscription, by company and meter; its reason names the customer. */
+function lanesOf({ held }: ReportPlan): readonly UnsubscribedLane[] {
+  const lanes = new Map<string, UnsubscribedLane>();
+  for (const { company, reportAs, reason } of held.filter(waitsForSubscription)) {
+    const key = JSON.stringify([company, reportAs]);
+    const customer = /^no_subscription: (\S+)/.exec(reason ?? "")?.[1] ?? null;
+    lanes.set(key, { company, reportAs, customer, rows: (lanes.get(key)?.rows ?? 0) + 1 });
+  }
+  return [...lanes.values()];
 }
 
 async function sendOnce(node: MeterNode, out: Output): Promise<number> {

@@ -4,6 +4,7 @@ import { readStatus, type Status } from "../../engine/books/status.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { numbered, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { unsubscribedLines } from "../unsubscribed-text.ts";
 
 /** `meterbook status`: one look at the whole chain. */
 export function statusCommand(): Command {
@@ -21,7 +22,8 @@ export function statusCommand(): Command {
     });
 }
 
-function show({ events, held, backlog, outbox, drift, shadow, conflicts }: Status, out: Output): void {
+function show(status: Status, out: Output): void {
+  const { events, held, backlog, outbox, drift, shadow, conflicts } = status;
   const reports = [
     `${outbox.accepted} accepted (${outbox.settled} of them seen in its books)`,
     `${outbox.pending} pending`,
@@ -40,8 +42,15 @@ function show({ events, held, backlog, outbox, drift, shadow, conflicts }: Statu
     out.line(
       `${numbered(conflicts, "event")} came again with other content under the same id, and count as they came first`,
     );
+  for (const line of heldLines(status)) out.line(line);
   if (shadow) out.hint("shadow: reports are made and never sent.");
   if (held > 0 || outbox.held > 0) out.hint("meterbook held list shows why.");
   if (outbox.dead > 0) out.hint("meterbook outbox shows what Stripe refused or may have, and why.");
   if (differs) out.hint("meterbook reconcile --dry-run names each difference.");
+}
+
+function heldLines({ no_subscription: lanes }: Status): readonly string[] {
+  return unsubscribedLines(lanes.map(({ meter: reportAs, ...lane }) => ({ ...lane, reportAs }))).map(
+    (line) => `✗ ${line}`,
+  );
 }

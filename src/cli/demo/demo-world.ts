@@ -20,6 +20,9 @@ export const DEMO_COMPANIES = {
 /** The meters of the example, as its file names them. */
 const DEMO_METERS = ["chat_tokens", "chat_stream_tokens"];
 
+/** The demo's subscriptions run since yesterday, so that they bill all of its usage. */
+const DAY_S = 86_400;
+
 /** The example's own API with everything it needs, in a temporary folder and on loopback alone. */
 export interface DemoWorld {
   readonly folder: string;
@@ -48,7 +51,13 @@ export async function startDemoWorld(options: {
   const stripe = await startLocalStripe({ clock: options.clock });
   for (const name of DEMO_METERS) stripe.createMeter({ event_name: name });
   for (const [company, { customer }] of Object.entries(DEMO_COMPANIES)) {
-    if (customer !== null) stripe.createCustomer({ id: customer, metadata: { company_id: company } });
+    if (customer === null) continue;
+    stripe.createCustomer({ id: customer, metadata: { company_id: company } });
+    stripe.createSubscription({
+      customer,
+      meters: DEMO_METERS,
+      anchor: Math.floor(options.clock.now() / 1_000) - DAY_S,
+    });
   }
   // The example's file names these variables, as a real deployment would.
   Object.assign(process.env, {

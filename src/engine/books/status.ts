@@ -2,6 +2,7 @@ import { laneName } from "../reconciliation/lanes-due.ts";
 import type { Drift, OutboxState, Store } from "../ports.ts";
 import { reportEras, openUsage } from "../outbox/report-windows.ts";
 import { isInShadow } from "../outbox/shadow.ts";
+import { unsubscribedLanes } from "../outbox/unsubscribed.ts";
 
 /** One look at the whole chain; the contract of `meterbook status --json`. */
 export interface Status {
@@ -19,6 +20,14 @@ export interface Status {
     readonly conflict: number;
     readonly held: number;
   };
+  /** Whose usage is held because no subscription bills it, on which of the biller's meters, in how many rows. */
+  readonly no_subscription: readonly {
+    readonly company: string;
+    /** Null while it is not known who pays for the company. */
+    readonly customer: string | null;
+    readonly meter: string;
+    readonly rows: number;
+  }[];
   /** How long the oldest usage that should be at the biller has waited since its window ended, milliseconds; 0 = none waits. */
   readonly lag_ms: number;
   /** Where the biller's books differ from what was sent: customers and meters, differences, and those among them by verdict. */
@@ -54,6 +63,12 @@ export async function readStatus(
       conflict: outbox.conflict,
       held: outbox.held,
     },
+    no_subscription: (await unsubscribedLanes(store)).map(({ company, customer, reportAs, rows }) => ({
+      company,
+      customer,
+      meter: reportAs,
+      rows,
+    })),
     lag_ms: Math.max(0, given.now - (await oldestWaiting(store, given.now))),
     drift: driftOf(await store.drifts()),
     shadow: given.shadow ?? (await isInShadow(store)),

@@ -3,6 +3,7 @@ import { isRejected } from "../delivery/biller-notices.ts";
 import { limits } from "../limits.ts";
 import { theReport } from "./cancel.ts";
 import { isBegun, isCounterpart, isReaddressable, isRefusedForSure, readdress, readdressedRows } from "./readdress.ts";
+import { waitsForSubscription } from "../outbox/coverage.ts";
 import { knownModes } from "../outbox/meter-modes.ts";
 import type { OutboxRow, OutboxState, RowChange, Store } from "../ports.ts";
 import { isStillTotal } from "../outbox/set-mode.ts";
@@ -34,8 +35,9 @@ export interface ResolvedRow {
 /**
  * Carries out an operator's word about one report: the biller has it (`delivered`), it must go out once more (`resend`),
  * its usage must go to the customer that its company has now (`readdress`), nobody is ever billed for it (`write-off`), or
- * its late usage goes onto the present invoice (`carry`). The report itself is not edited. Throws METER_UNKNOWN_REPORT when there is no such
- * row, and METER_CORRECTION_REFUSED when that cannot be decided of a row in its state.
+ * usage that has no invoice of its own goes onto the present one (`carry`). The report itself is not edited. Throws
+ * METER_UNKNOWN_REPORT when there is no such row, and METER_CORRECTION_REFUSED when that cannot be decided of a row in its
+ * state.
  */
 export async function resolveRow({
   store,
@@ -138,11 +140,12 @@ const OUTCOMES: Readonly<Record<RowOrder, (row: OutboxRow) => Outcome | null>> =
   readdress: (row) => (isReaddressable(row) ? { to: "dead" } : null),
   "write-off": ({ state }) => (state === "held" || state === "conflict" ? { to: "dead" } : null),
   carry: (row) =>
-    isLate(row) && (row.identifier === null || row.state === "held") ? { to: "held", late: "carry" } : null,
+    isOnNoInvoice(row) && (row.identifier === null || row.state === "held") ? { to: "held", late: "carry" } : null,
 };
 
-function isLate({ state, reason, late }: OutboxRow): boolean {
-  if (state === "held") return reason === "late_usage" || reason === "too_old";
+function isOnNoInvoice(row: OutboxRow): boolean {
+  const { state, reason, late } = row;
+  if (state === "held") return reason === "late_usage" || reason === "too_old" || waitsForSubscription(row);
   return state === "dead" && late === "write_off";
 }
 

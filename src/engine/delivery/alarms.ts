@@ -12,11 +12,14 @@ export interface Alarms {
   raise(fault: string, alarm: Alarm, tell: ((alarm: Alarm) => void) | undefined): void;
   /** The fault is over: when it comes again, it is told again. */
   end(fault: string): void;
+  /** These faults of a kind go on, all others of it are over; answers those that were not told before. */
+  goOn(kind: string, names: readonly string[]): readonly string[];
 }
 
 /** Kept from round to round; a command has its own, so it always says what is wrong. */
 export function alarms(): Alarms {
   const told = new Set<string>();
+  const kinds = new Map<string, ReadonlySet<string>>();
   return {
     raise: (fault, alarm, tell) => {
       if (told.has(fault)) return;
@@ -24,5 +27,10 @@ export function alarms(): Alarms {
       tell?.(alarm);
     },
     end: (fault) => void told.delete(fault),
+    goOn: (kind, names) => {
+      const before = kinds.get(kind);
+      kinds.set(kind, new Set(names));
+      return names.filter((name) => before?.has(name) !== true);
+    },
   };
 }

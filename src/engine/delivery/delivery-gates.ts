@@ -1,4 +1,5 @@
-import { isInvoiceFinal, type PeriodsOf } from "../outbox/billing-periods.ts";
+import { isInvoiceFinal } from "../outbox/billing-periods.ts";
+import { noSubscriptionReason, type Coverage } from "../outbox/coverage.ts";
 import { isTooOld } from "../outbox/late-usage.ts";
 import { limits } from "../limits.ts";
 import type { MeterStanding } from "../outbox/meter-modes.ts";
@@ -10,7 +11,7 @@ import type { Shadow } from "../outbox/shadow.ts";
 export interface Gates {
   readonly store: Store;
   readonly shadow: Shadow;
-  readonly periods: PeriodsOf;
+  readonly coverage: Coverage;
   readonly graceMs: number;
   readonly standing: (reportAs: string) => Promise<MeterStanding>;
 }
@@ -34,17 +35,20 @@ export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promis
     return closed(waiting(`stripe_meter_mismatch: ${standing.reason}`, now));
   if (!fits(row, standing)) return closed(ended(row, OTHER_MODE));
   const isFinal = await isLate(gates, row, now);
+  const unbilled = await unbilledReason(gates, row);
   if (row.firstAttemptAt === null) {
     if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
     // Nothing is sent under its identifier yet: its meter's policy for late usage decides, as for any other.
     if (isFinal) return closed({ kind: "held", reason: "late: its invoice became final before it was sent" });
+    // Its subscription ended while it waited.
+    if (unbilled !== null) return closed({ kind: "held", reason: unbilled });
     const isTotal = await isTotalStill(gates, row, standing);
     return isTotal ? OPEN : closed({ kind: "held", reason: "total: what its window holds changed before it was sent" });
   }
   // A total may be sent again at any age: it only replaces itself.
   if (row.mode === "set")
     return isTooOld(row.timestamp, now) ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
-  if (isFinal || isTooOld(row.timestamp, now)) return { kind: "readBack", mayResend: false };
+  if (isFinal || unbilled !== null || isTooOld(row.timestamp, now)) return { kind: "readBack", mayResend: false };
   return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: true };
 }
 
@@ -92,10 +96,18 @@ function fits({ mode }: OutboxRow, standing: MeterStanding): boolean {
 
 const OTHER_MODE = "stripe_meter_mismatch: the biller's meter adds up otherwise than when this report was made";
 
-async function isLate({ periods, graceMs }: Gates, row: OutboxRow, now: number): Promise<boolean> {
+async function isLate({ coverage, graceMs }: Gates, row: OutboxRow, now: number): Promise<boolean> {
   const { customer, reportAs, timestamp, kind } = row;
   if (customer === null || kind === "adjust") return false;
-  return isInvoiceFinal(await periods({ customer, reportAs }), timestamp, now, graceMs);
+  return isInvoiceFinal(await coverage.periods({ customer, reportAs }), timestamp, now, graceMs);
+}
+
+/** Why the biller would put a row on no invoice; null where one bills it, and for what an operator ordered. */
+async function unbilledReason({ coverage }: Gates, row: OutboxRow): Promise<string | null> {
+  const { customer, reportAs, timestamp, kind } = row;
+  if (customer === null || kind === "adjust") return null;
+  const lane = { customer, reportAs };
+  return (await coverage.answer(lane, timestamp)) === "billed" ? null : noSubscriptionReason(lane);
 }
 
 function closed(outcome: AttemptOutcome): Gate {

@@ -4,6 +4,8 @@ import type { UsageRecord } from "../../core/usage-record.ts";
 import { alarms, type Alarms } from "./alarms.ts";
 import { periodsOf, refreshPeriods } from "../outbox/billing-periods.ts";
 import { clockTrust, hasToDecide, type ClockTrust } from "./clock-trust.ts";
+import { openCoverage, type Coverage, type RoundCoverage } from "../outbox/coverage.ts";
+import { heldTooLong } from "./held-alarm.ts";
 import { reportDefinitions, type Closing, type ReportPlanSettings } from "../outbox/closing.ts";
 import { openCustomerMap, type CustomerMap, type CustomerMaker } from "../outbox/customers.ts";
 import { deliver, recordOf, type DeliverySummary } from "./delivery.ts";
@@ -15,7 +17,7 @@ import { openMeterModes, type MeterModes } from "../outbox/meter-modes.ts";
 import { closeWindows, plannedRows } from "../outbox/outbox.ts";
 import { dailyReadings } from "./daily-readings.ts";
 import { pace, type Pace } from "./pace.ts";
-import type { BilledPeriod, Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
+import type { Clock, MeterAnswer, NewOutboxRow, OutboxRow, Store, UsageReporter } from "../ports.ts";
 import { assertAccount } from "../outbox/report-account.ts";
 import { closableWindows, nextEras } from "../outbox/report-windows.ts";
 import { withReporterLease } from "./reporter-lease.ts";
@@ -24,6 +26,8 @@ import { NO_SHADOW, openShadow } from "../outbox/shadow.ts";
 /** The part of billing.stripe that reporting needs. */
 export interface ReportSettings {
   readonly unmatchedCustomer: "hold" | "create" | "error";
+  /** Usage that no subscription of its customer bills: held until one does, or sent and on no invoice. */
+  readonly noSubscription: "hold" | "send";
   readonly report: ReportPlanSettings;
   /** Everything but the call: rows are accepted as `shadow`. */
   readonly shadow?: boolean;
@@ -69,12 +73,14 @@ interface Round extends ReportOptions {
   readonly keepLease: () => Promise<boolean>;
   readonly alarms: Alarms;
   readonly trust: ClockTrust;
+  readonly coverage: RoundCoverage;
 }
 
 async function round(options: ReportOptions, keepLease: () => Promise<boolean>): Promise<ReportSummary> {
   const { clock, reporter } = options;
   const trust = clockTrust(reporter, clock);
-  const own: Round = { ...options, keepLease, alarms: options.alarms ?? alarms(), trust };
+  const told = options.alarms ?? alarms();
+  const own: Round = { ...options, keepLease, alarms: told, trust, coverage: coverageOf(options, told) };
   const shadow = options.settings.shadow === true;
   const prepared = await prepare(own);
   const { refused: stopped, modes } = prepared;
@@ -87,19 +93,22 @@ async function round(options: ReportOptions, keepLease: () => Promise<boolean>):
   return { ...prepared.counts, ...delivered, shadow };
 }
 
-/** A clock that is wrong, or has just jumped, says nothing of lateness. */
-async function tellLate({ store, catalog, clock, trust, onNotice }: Round): Promise<void> {
+/** What was closed, or waits, for too long. A clock that is wrong, or has just jumped, says nothing of lateness. */
+async function tellLate({ store, catalog, clock, trust, alarms: told, onNotice }: Round): Promise<void> {
   const now = clock.now();
   if (trust.isWrong() || (trust.agreedAt() !== null && !trust.covers(now))) return;
   const late = await lateReports(store, catalog, periodsOf(store), now);
   if (late !== null) onNotice?.({ code: "METER_REPORT_LATE", text: late });
+  const held = await heldTooLong(store, told, now);
+  if (held !== null) onNotice?.({ code: "METER_USAGE_HELD", text: held });
 }
 
 async function deliverRound(options: Round, modes: MeterModes): Promise<DeliverySummary> {
   const { store, settings, clock, trust, alarms: told, onNotice } = options;
   const shadow = await openShadow(store, shadowSetting(settings), clock.now());
   const { standing } = modes;
-  const gates = { store, shadow, standing, periods: periodsOf(store), graceMs: settings.report.graceMs };
+  const coverage = options.coverage.asking(limits.subscriptionQuestionsMax);
+  const gates = { store, shadow, standing, coverage, graceMs: settings.report.graceMs };
   const readings = await dailyReadings(store, clock.now());
   const delivered = await deliver({ ...options, gates, readings, pace: options.pace ?? pace() });
   if (delivered.accepted > 0) told.end("gave up");
@@ -183,8 +192,10 @@ async function nothingClosed(store: Store): Promise<Prepared["counts"]> {
 async function closeRound(options: Round, modes: MeterModes, now: number): Promise<Prepared["counts"]> {
   const { store, settings, reporter, onNotice } = options;
   const present = await refreshPeriods(store, reporter, now);
-  const closing = await openClosing(options, modes, { present, readOnly: false, now });
-  const { released, held } = await releaseHeld(closing, modes);
+  const { coverage } = options;
+  coverage.learn(present);
+  const closing = await openClosing(options, modes, { coverage, readOnly: false, now });
+  const { released, held } = await releaseHeld({ ...closing, asking: coverage.asking }, modes);
   const early = await closeEndedParts(closing, modes, present);
   const ended = await closeWindows(closing, modes);
   const nowHeld = [...early.held, ...ended.held];
@@ -211,6 +222,20 @@ const BILLER_CODES: readonly ErrorCode[] = [
   "METER_STRIPE_UNREACHABLE",
 ];
 
+/** A biller that tells of no subscriptions is told of once. */
+function coverageOf(
+  { store, reporter, settings, onNotice }: Pick<ReportOptions, "store" | "reporter" | "settings" | "onNotice">,
+  told?: Alarms,
+): RoundCoverage {
+  const { noSubscription } = settings;
+  const alarm = {
+    code: "METER_SUBSCRIPTIONS_UNKNOWN",
+    text: "The biller does not tell which customers have a subscription: usage of those who have none is sent all the same.",
+  } as const;
+  const onUntold = (): void => told?.raise("subscriptions unknown", alarm, onNotice);
+  return openCoverage({ store, reporter, noSubscription, onUntold });
+}
+
 type ClosingOptions = Pick<ReportOptions, "store" | "catalog" | "reporter" | "settings" | "clock"> &
   Partial<Pick<Round, "keepLease">>;
 
@@ -226,9 +251,9 @@ async function modesOf(
 async function openClosing(
   options: ClosingOptions,
   modes: MeterModes,
-  opening: { readonly present: readonly BilledPeriod[]; readonly readOnly: boolean; readonly now: number },
+  opening: { readonly coverage: RoundCoverage; readonly readOnly: boolean; readonly now: number },
 ): Promise<Closing> {
-  const { present, readOnly, now } = opening;
+  const { coverage, readOnly, now } = opening;
   const { store, catalog, reporter, settings, clock } = options;
   const account = await reporter.account();
   await assertAccount(store, account);
@@ -240,7 +265,7 @@ async function openClosing(
     account,
     customers,
     meter: modes.standing,
-    periods: periodsOf(store, present),
+    coverage: coverage.asking(limits.subscriptionQuestionsMax),
     shadow: await openShadow(store, { ...shadowSetting(settings), readOnly }, now),
     taken: new Set(),
     keepLease: options.keepLease ?? isAlone,
@@ -285,13 +310,13 @@ export async function planReport(
 }
 
 async function closingForPlan(options: ClosingOptions): Promise<Closing> {
-  const present = await options.reporter.periods();
-  const modes = await modesOf(options);
-  return openClosing(options, modes, { present, readOnly: true, now: options.clock.now() });
+  const coverage = coverageOf(options);
+  coverage.learn(await options.reporter.periods());
+  return openClosing(options, await modesOf(options), { coverage, readOnly: true, now: options.clock.now() });
 }
 
 function withoutReporter({ store, catalog, settings, clock }: Omit<ClosingOptions, "reporter">): Closing {
-  const nobody = { account: "", customers: NOBODY, meter: anyMeter, periods: async () => [], shadow: NO_SHADOW };
+  const nobody = { account: "", customers: NOBODY, meter: anyMeter, coverage: ANYTHING, shadow: NO_SHADOW };
   return { store, catalog, report: settings.report, ...nobody, taken: new Set(), keepLease: isAlone, now: clock.now() };
 }
 
@@ -301,6 +326,9 @@ async function isAlone(): Promise<boolean> {
 }
 
 const NOBODY: CustomerMap = { resolve: async () => ({ kind: "missing" }), ask: async () => undefined };
+
+/** Without a biller nothing is sent, so nothing has to be on its invoices. */
+const ANYTHING: Coverage = { periods: async () => [], answer: async () => "billed" };
 
 async function anyMeter(): Promise<MeterAnswer> {
   return { kind: "ready", keepsLast: null };

@@ -29,24 +29,24 @@ export async function refreshPeriods(
  * period ends one only where its own item is gone.
  */
 function cutShort(known: readonly BilledPeriod[], present: readonly BilledPeriod[]): readonly BilledPeriod[] {
-  const knownNames = new Set(known.map(nameOf));
-  const told = new Set(present.map(nameOf));
+  const knownNames = new Set(known.map(periodName));
+  const told = new Set(present.map(periodName));
   const items = new Set(present.map(itemKeyOf));
   const begun = new Map<string, BilledPeriod[]>();
   for (const period of present)
-    if (!knownNames.has(nameOf(period))) begun.set(keyOf(period), [...(begun.get(keyOf(period)) ?? []), period]);
+    if (!knownNames.has(periodName(period))) begun.set(keyOf(period), [...(begun.get(keyOf(period)) ?? []), period]);
   return known.flatMap((period) => {
     const isGone = !items.has(itemKeyOf(period));
     const inside = (begun.get(keyOf(period)) ?? [])
       .filter(({ from }) => period.from < from && from < period.to)
       .filter((next) => isGone || itemOf(next) === itemOf(period))
       .map(({ from }) => from);
-    return inside.length === 0 || told.has(nameOf(period)) ? [] : [{ ...period, to: Math.min(...inside) }];
+    return inside.length === 0 || told.has(periodName(period)) ? [] : [{ ...period, to: Math.min(...inside) }];
   });
 }
 
-/** What names a period: its lane, item and start. */
-function nameOf(period: BilledPeriod): string {
+/** What names a period: its lane, subscription item and start. */
+export function periodName(period: BilledPeriod): string {
   return JSON.stringify([itemKeyOf(period), period.from]);
 }
 
@@ -66,8 +66,8 @@ export function periodsOf(store: Pick<Store, "periods">, told: readonly BilledPe
   for (const period of told) newer.set(keyOf(period), [...(newer.get(keyOf(period)) ?? []), period]);
   const read = async ({ customer, reportAs }: BillerLane, own: readonly BilledPeriod[]) => {
     const stored = await store.periods({ customer, reportAs });
-    const names = new Set(own.map(nameOf));
-    return [...stored.filter((period) => !names.has(nameOf(period))), ...own];
+    const names = new Set(own.map(periodName));
+    return [...stored.filter((period) => !names.has(periodName(period))), ...own];
   };
   return (lane) => {
     const key = keyOf(lane);

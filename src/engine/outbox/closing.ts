@@ -2,7 +2,7 @@ import { isAdditive } from "../../core/aggregation.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { LatePolicy, MeterDefinition } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
-import type { PeriodsOf } from "./billing-periods.ts";
+import type { Coverage, NoSubscription } from "./coverage.ts";
 import type { CustomerMap } from "./customers.ts";
 import type { MeterStanding } from "./meter-modes.ts";
 import type { CustomerAnswer, FINAL_HOLDS, HeldLane, Store } from "../ports.ts";
@@ -25,7 +25,8 @@ export interface Closing {
   readonly account: string;
   readonly customers: CustomerMap;
   readonly meter: (reportAs: string) => Promise<MeterStanding>;
-  readonly periods: PeriodsOf;
+  /** Billing periods, and whether anything bills usage. */
+  readonly coverage: Coverage;
   readonly shadow: Shadow;
   /** Minutes and windows at the biller that this round's rows take already: two of them must not share one. */
   readonly taken: Set<string>;
@@ -42,6 +43,7 @@ export type HeldReason =
   | "stripe_meter_missing"
   | "stripe_meter_unfit"
   | "stripe_meter_mismatch"
+  | NoSubscription
   | FinalReason;
 type FinalReason = (typeof FINAL_HOLDS)[number];
 

@@ -1,5 +1,6 @@
 import type { LatePolicy, MeterDefinition } from "../../core/meter.ts";
 import { latePolicyOf, payerOf, reportDefinitions, type Closing, type Payer } from "./closing.ts";
+import { waitsForSubscription, type RoundCoverage } from "./coverage.ts";
 import { WRITTEN_OFF } from "./late-usage.ts";
 import { limits } from "../limits.ts";
 import type { MeterModes } from "./meter-modes.ts";
@@ -43,34 +44,56 @@ async function placeHeld(
   payer: Payer,
 ): Promise<Placement | null> {
   const timestamp = await releaseTimestamp(closing, row, payer);
-  return placementOf(closing, { ...row, timestamp }, payer, policyFor(definitions, row));
+  // An operator's word to carry it means whatever keeps it from an invoice of its own.
+  return placementOf(closing, { ...row, timestamp }, payer, policyFor(definitions, row), row.late === "carry");
 }
 
 /**
  * Gives held rows whose company has its one customer now that customer and an identifier; from then on they do not
- * change. Companies are looked at, not rows, so none is left out however many rows wait. `held` still wait.
+ * change. Companies are looked at, not rows, so none is left out however many rows wait. `held` still wait. Those that
+ * wait for a subscription are asked for in turn, a few in each round.
  */
 export async function releaseHeld(
-  closing: Closing,
+  round: Closing & { readonly asking: RoundCoverage["asking"] },
   modes: Pick<MeterModes, "keep">,
 ): Promise<{ readonly released: number; readonly held: number }> {
-  const { store, now } = closing;
+  const { store, now } = round;
+  const coverage = round.asking(limits.heldSubscriptionQuestionsMax);
+  const closing: Closing = { ...round, coverage };
   const definitions = await reportDefinitions(closing);
   await endTooOld(closing, definitions);
   let released = 0;
   let held = 0;
-  for (const { lane, payer } of await payers(closing, await store.heldLanes())) {
+  const lanes = inTurn(await store.heldLanes(), await store.getNote(ASKED_TO));
+  for (const { lane, payer } of await payers(closing, lanes)) {
     if (payer.kind === "found") {
       await modes.keep(lane.reportAs, payer.keepsLast);
-      const lanes = await releaseLane(closing, definitions, lane, payer);
-      released += lanes.released;
-      held += lanes.held;
+      const asked = coverage.questions();
+      const done = await releaseLane(closing, definitions, lane, payer);
+      released += done.released;
+      held += done.held;
+      if (coverage.questions() > asked && coverage.questions() === limits.heldSubscriptionQuestionsMax)
+        await store.putNote(ASKED_TO, nameOf(lane));
       continue;
     }
     held += lane.rows;
     if (lane.reason !== payer.reason) await store.hold(lane, payer.reason, now);
   }
   return { released, held };
+}
+
+/** The lane with which the last round used up its questions. */
+const ASKED_TO = "held.asked_to";
+
+function nameOf({ company, reportAs }: HeldLane): string {
+  return JSON.stringify([company, reportAs]);
+}
+
+/** The lanes in a fixed order that begins behind this one. */
+function inTurn(lanes: readonly HeldLane[], askedTo: string | null): readonly HeldLane[] {
+  const sorted = lanes.map((lane) => ({ lane, name: nameOf(lane) })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const next = askedTo === null ? [] : sorted.filter(({ name }) => name > askedTo);
+  return [...next, ...sorted.slice(0, sorted.length - next.length)].map(({ lane }) => lane);
 }
 
 /** What is too old for the biller waits for no customer any more, unless it is to be carried into the present. */
@@ -113,7 +136,7 @@ async function payers(
   return answers;
 }
 
-/** Releases a lane's rows; `held` are those that wait for another row of their window at the biller. */
+/** Releases a lane's rows, page by page; `held` are those that wait: for a subscription, or another row of their window at the biller. */
 async function releaseLane(
   closing: Closing,
   definitions: Definitions,
@@ -124,25 +147,38 @@ async function releaseLane(
   await keepAccount(store, account);
   const limit = limits.releaseRowsMax;
   let released = 0;
+  let held = 0;
+  let windowFrom = Number.MIN_SAFE_INTEGER;
+  // Rows that wait stay where they are: they are read over, with those of the window that a page ended in.
+  let seen: ReadonlySet<number> = new Set();
   for (;;) {
-    const rows = await store.outbox({ state: "held", final: false, company, reportAs, limit });
+    const found = { state: "held", final: false, company, reportAs, windowFrom, limit: limit + seen.size } as const;
+    const rows = await store.outbox(found);
     const releases: Release[] = [];
-    let ended = 0;
-    let waiting = 0;
+    const waiting = new Set<number>();
     for (const row of rows) {
+      if (seen.has(row.rowId)) continue;
       const placement = await placeHeld(closing, definitions, row, payer);
-      if (placement === null) waiting += 1;
-      else if (placement.customer !== null && placement.identifier !== null) releases.push(releaseOf(row, placement));
-      else if (placement.state === "dead") ended += (await writeOff(closing, row)) ? 1 : 0;
-      else if (placement.reason !== null) {
-        await store.hold({ rowId: row.rowId }, placement.reason, now);
-        ended += 1;
-      }
+      if (placement !== null && placement.customer !== null && placement.identifier !== null)
+        releases.push(releaseOf(row, placement));
+      else if (await staysHeld(closing, row, placement)) waiting.add(row.rowId);
     }
-    const moved = (await closing.keepLease()) ? await store.release(releases, now) : 0;
-    released += moved;
-    if (rows.length < limit || moved + ended === 0) return { released, held: waiting };
+    released += (await closing.keepLease()) ? await store.release(releases, now) : 0;
+    held += waiting.size;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < limit + seen.size) return { released, held };
+    seen = new Set(rows.filter(({ windowEnd }) => windowEnd > last.windowStart).map(({ rowId }) => rowId));
+    windowFrom = last.windowStart;
   }
+}
+
+/** Keeps what is to be said of a row that is not sent; false = it does not wait any more. */
+async function staysHeld(closing: Closing, row: OutboxRow, placement: Placement | null): Promise<boolean> {
+  if (placement === null) return true;
+  const { state, reason } = placement;
+  if (state === "dead") return !(await writeOff(closing, row));
+  if (reason !== null && reason !== row.reason) await closing.store.hold({ rowId: row.rowId }, reason, closing.now);
+  return waitsForSubscription(placement);
 }
 
 function releaseOf({ rowId }: OutboxRow, placement: Placement): Release {

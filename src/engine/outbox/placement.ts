@@ -2,6 +2,7 @@ import type { LatePolicy } from "../../core/meter.ts";
 import { ownMinute, tooManyDigits, windowParts } from "../../core/usage-record.ts";
 import { boundariesOf, periodsAt } from "./billing-periods.ts";
 import type { Closing, HeldReason, Payer } from "./closing.ts";
+import { noSubscriptionReason, waitsForSubscription } from "./coverage.ts";
 import { carriedMinute, isTooOld, latenessOf, WRITTEN_OFF } from "./late-usage.ts";
 import type { BilledPeriod, NewOutboxRow, OutboxRow } from "../ports.ts";
 import { recordIdentifier } from "./record-identifier.ts";
@@ -21,29 +22,38 @@ export type Placement = Pick<
 
 /**
  * Customer, event time, figure and identifier of a row, or why it cannot have them: its state is then held or dead. Usage
- * that comes too late for its invoice goes by the meter's policy. Null = it cannot be said yet, because an earlier row of
- * the same window at the biller is on its way: the window stays as it is.
+ * that comes too late for its invoice goes by the meter's policy; what nothing bills is held. Null = it cannot be said yet,
+ * because an earlier row of the same window at the biller is on its way, or the biller is to be asked in the next round:
+ * the window stays as it is. `carryUnbilled`: what nothing bills at its own time goes into the present period too.
  */
 export async function placementOf(
   closing: Closing,
   row: Placeable,
   payer: Payer,
   policy: LatePolicy,
+  carryUnbilled = false,
 ): Promise<Placement | null> {
   const { now } = closing;
   if (isTooOld(row.timestamp, now) && policy !== "carry") return tooLate(row, "too_old", policy);
   if (tooManyDigits(row.value)) return held(row, "too_many_digits");
   if (payer.kind === "none") return held(row, payer.reason);
   const lane = { customer: payer.customer, reportAs: row.reportAs };
-  const periods = await closing.periods(lane);
+  // Asked first: what is learnt of a new subscription decides about time and lateness too.
+  await closing.coverage.answer(lane, row.timestamp);
+  const periods = await closing.coverage.periods(lane);
   const { keepsLast } = payer;
   const stated = keepsLast === null ? row.timestamp : setTimestamp(closing, row, keepsLast, periods);
   if (stated === null) return null;
-  const lateness = latenessOf(closing, periods, stated);
+  const isCarriedUnbilled = carryUnbilled && (await closing.coverage.answer(lane, stated)) === "none";
+  const lateness = latenessOf(closing, periods, stated) ?? (isCarriedUnbilled ? "late_usage" : null);
   if (lateness !== null && policy !== "carry") return tooLate(row, lateness, policy);
   const timestamp = lateness === null ? stated : await carriedMinute(closing, lane, periods);
-  if (timestamp === null) return tooLate(row, "late_usage", "hold");
+  if (timestamp === null)
+    return isCarriedUnbilled ? held(row, noSubscriptionReason(lane), "carry") : tooLate(row, "late_usage", "hold");
   const late = lateness === null ? null : "carry";
+  const covered = await closing.coverage.answer(lane, timestamp);
+  if (covered === "unasked") return null;
+  if (covered === "none") return held(row, noSubscriptionReason(lane), late);
   if (keepsLast === null)
     return addressed(closing, row, payer.customer, { timestamp, late, mode: "delta", reported: row.value });
   const whole = setWindow(timestamp, keepsLast);
@@ -79,11 +89,12 @@ function tooLate(row: Placeable, reason: "too_old" | "late_usage", policy: "hold
 
 /**
  * The event time that a row which was held states once its customer is known: its own, or where a billing period begins or
- * ends inside its window, that of a part whose invoice is open. It was closed as one, so it cannot be cut any more.
+ * ends inside its window, that of a part whose invoice is open. It was closed as one, so it cannot be cut any more. What
+ * waits for a subscription was cut where one began: it is usage of before, and stays there.
  */
 export async function releaseTimestamp(closing: Closing, row: OutboxRow, payer: Payer): Promise<number> {
-  if (payer.kind === "none" || payer.keepsLast !== null) return row.timestamp;
-  const periods = await closing.periods({ customer: payer.customer, reportAs: row.reportAs });
+  if (payer.kind === "none" || payer.keepsLast !== null || waitsForSubscription(row)) return row.timestamp;
+  const periods = await closing.coverage.periods({ customer: payer.customer, reportAs: row.reportAs });
   if (isOpen(closing, periods, row.timestamp)) return row.timestamp;
   const parts = windowParts({ from: row.windowStart, to: row.windowEnd }, boundariesOf(periods));
   const part = parts.findLast(({ from }) => isOpen(closing, periods, from));

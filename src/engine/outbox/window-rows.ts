@@ -139,7 +139,7 @@ async function sharesOf(
   // Where the last report stays, parts would overwrite each other.
   const canCut = payer.kind === "found" && payer.keepsLast === null;
   const lane = payer.kind === "found" ? { customer: payer.customer, reportAs: definition.reportAs } : null;
-  const periods = lane === null ? [] : await closing.periods(lane);
+  const periods = lane === null ? [] : await closing.coverage.periods(lane);
   const parts = canCut ? windowParts(window, boundariesOf(periods)) : [window];
   if (parts.length === 1) return until < window.to || whole.raw === 0n ? [] : [whole];
   const totals = await partTotals(closing.store, closing.catalog, basis, parts);

@@ -293,6 +293,7 @@ const settings = (keepEventsMs: number | null, isReporting = true) => ({
           apiBase: null,
           companyIdAt: { kind: "customerId" as const },
           unmatchedCustomer: "hold" as const,
+          noSubscription: "send" as const,
           webhookSecret: null,
           shadow: false,
           report: { windowMs: HOUR, everyMs: MINUTE, latenessMs: MINUTE, graceMs: HOUR, fractionDigits: 0 },

@@ -5,12 +5,13 @@ import { cancelReport } from "../../../src/engine/corrections/cancel.ts";
 import { clockTrust } from "../../../src/engine/delivery/clock-trust.ts";
 import { dailyReadings } from "../../../src/engine/delivery/daily-readings.ts";
 import { recordOf, type DeliveryOptions } from "../../../src/engine/delivery/delivery.ts";
+import { pace } from "../../../src/engine/delivery/pace.ts";
 import { limits } from "../../../src/engine/limits.ts";
 import { periodsOf } from "../../../src/engine/outbox/billing-periods.ts";
 import { closeWindows } from "../../../src/engine/outbox/outbox.ts";
 import type { BilledPeriod, Store } from "../../../src/engine/ports.ts";
 import { UNKNOWN, type RecordingReporter } from "../../../src/testing/recording-reporter.ts";
-import { closingOf } from "../outbox/closing-world.ts";
+import { billedAlways, closingOf } from "../outbox/closing-world.ts";
 import { calls, catalogOf, chat, DAY, HOUR, MINUTE, START, tokens, type World } from "../world.ts";
 import { sending } from "./delivery-world.ts";
 
@@ -20,7 +21,7 @@ function gates(
   standing: DeliveryOptions["gates"]["standing"],
 ): DeliveryOptions["gates"] {
   const shadow = { isOn: false, covers: () => false };
-  return { store, shadow, periods: periodsOf(store), graceMs: HOUR, standing };
+  return { store, shadow, coverage: billedAlways(periodsOf(store)), graceMs: HOUR, standing };
 }
 
 /** True once: so that one batch is sent and no more. */
@@ -50,6 +51,21 @@ describe("a round of delivery", () => {
     expect(waits).toHaveLength(2);
     expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThanOrEqual(100);
     expect(speed.perSecond()).toBeGreaterThan(before);
+  });
+
+  it.each([
+    [1_000, limits.claimRowsMax],
+    [1, 15],
+    [0.01, 1],
+  ])("claims no more at %d calls a second than can be begun while the claim is safe", async (perSecond, most) => {
+    const { send, store } = await sending(1);
+    const claimed: number[] = [];
+    const claim: Store["claim"] = async (query) => {
+      claimed.push(query.limit);
+      return store.claim(query);
+    };
+    await send({ store: { ...store, claim }, pace: pace(perSecond) });
+    expect(claimed[0]).toBe(most);
   });
 
   it("counts what was not tried as waiting: what may not go out now, and what is to be addressed anew", async () => {
@@ -133,6 +149,9 @@ describe("what stops all sending", () => {
     expect(new Set((await rows()).map(({ state, reason }) => `${state}: ${reason}`))).toEqual(
       new Set(["pending: Stripe refused the key (401)"]),
     );
+    // Nothing was found out about the rows that were only claimed.
+    const histories = await Promise.all((await rows()).map(({ rowId }) => store.rowHistory(rowId)));
+    expect(histories.flat().every(({ what, to }) => what === "attempt" && to === "stopped")).toBe(true);
     expect(waits.length).toBeLessThanOrEqual(limits.lanesMax);
     expect(asked).toBeLessThanOrEqual(limits.lanesMax);
   });
@@ -170,7 +189,9 @@ describe("what stops all sending", () => {
       stopped: "Stripe refused the key (401)",
       waiting: 0,
     });
-    expect(await refusing.rows()).toMatchObject([{ state: "pending", reason: "Stripe refused the key (401)" }]);
+    const [row] = await refusing.rows();
+    expect(row).toMatchObject({ state: "pending", reason: "Stripe refused the key (401)" });
+    expect(await refusing.store.rowHistory(row?.rowId ?? 0)).toEqual([]);
     const silent = await sending(1);
     expect(await silent.send({ gates: gates(silent, () => Promise.reject(unreachable())) })).toMatchObject({
       stopped: null,
@@ -210,10 +231,15 @@ describe("the clock of a round", () => {
       [() => Promise.reject(refused()), { stopped: "Stripe refused the key (401)", gaveUp: false }],
       [() => Promise.reject(unreachable()), { stopped: null, gaveUp: true }],
     ] as const;
-    for (const [clockFault, expected] of faults) {
+    for (const [fault, expected] of faults) {
       const { send, reporter, clock, rows } = await sending(3);
+      let asked = 0;
+      const clockFault = async (): Promise<string | null> => {
+        asked += 1;
+        return fault();
+      };
       expect(await send({ trust: clockTrust({ clockFault }, clock) })).toMatchObject(expected);
-      expect(reporter.calls).toEqual([]);
+      expect([asked, reporter.calls]).toEqual([1, []]);
       expect((await rows()).every(({ state, attempts }) => state === "pending" && attempts === 0)).toBe(true);
     }
     const { send, clock } = await sending(1);
@@ -287,6 +313,7 @@ describe("a call", () => {
     expect(reporter.cancels).toEqual([
       { record: reporter.calls[0]?.record, idempotencyKey: `cancel_${row?.identifier}.0` },
     ]);
+    expect((await rows()).find(({ kind }) => kind === "cancel")).toMatchObject({ state: "accepted", resentAt: null });
   });
 
   it("after the books were read without it is made under its own identifier and the next key", async () => {

@@ -2,7 +2,6 @@ import { clockTrust, type ClockTrust } from "../../../src/engine/delivery/clock-
 import { dailyReadings } from "../../../src/engine/delivery/daily-readings.ts";
 import { deliver, type DeliveryOptions, type DeliverySummary } from "../../../src/engine/delivery/delivery.ts";
 import { pace, type Pace } from "../../../src/engine/delivery/pace.ts";
-import { periodsOf } from "../../../src/engine/outbox/billing-periods.ts";
 import { closeWindows } from "../../../src/engine/outbox/outbox.ts";
 import type { OutboxRow } from "../../../src/engine/ports.ts";
 import { recordingReporter, type RecordingReporter } from "../../../src/testing/recording-reporter.ts";
@@ -37,7 +36,7 @@ export async function sending(companies: number, catalog = catalogOf(tokens)): P
     deliver({
       store: base.store,
       reporter,
-      gates: { store: base.store, shadow: closing.shadow, periods: periodsOf(base.store), graceMs: HOUR, standing },
+      gates: { store: base.store, shadow: closing.shadow, coverage: closing.coverage, graceMs: HOUR, standing },
       clock: base.clock,
       trust,
       readings: await dailyReadings(base.store, base.clock.now()),

@@ -43,3 +43,61 @@ onBothStores("a billing period that a new anchor cuts short", (make) => {
     expect(await store.periods()).toEqual([first, second]);
   });
 });
+
+onBothStores("two subscription items of one lane that begin in one second", (make) => {
+  const begun = { ...LANE, from: START - 5 * DAY };
+  const short = { ...begun, item: "si_short", to: START + 3 * HOUR };
+  const long = { ...begun, item: "si_long", to: START + 25 * DAY };
+
+  it("keep both of their ends, and a new anchor of one cuts it short while the other is told", async () => {
+    const { store, clock, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    reporter.setPeriods([long, short]);
+    await round(reporter);
+    expect(await store.periods()).toEqual([long, short]);
+    const anchored = { ...long, from: START + HOUR, to: START + 30 * DAY };
+    reporter.setPeriods([anchored, short]);
+    clock.advance(2 * HOUR);
+    await round(reporter);
+    expect(await store.periods()).toEqual([{ ...long, to: anchored.from }, short, anchored]);
+  });
+
+  it("are not ended by each other's next period", async () => {
+    const { store, clock, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    reporter.setPeriods([long, short]);
+    await round(reporter);
+    const anchored = { ...long, from: START + HOUR, to: START + 30 * DAY };
+    const next = { ...short, from: short.to, to: short.to + 7 * DAY };
+    reporter.setPeriods([anchored, next]);
+    clock.advance(4 * HOUR);
+    await round(reporter);
+    expect(await store.periods()).toEqual([{ ...long, to: anchored.from }, short, anchored, next]);
+  });
+
+  it("make usage of the time between their ends late: one of its invoices is final", async () => {
+    const { store, clock, take, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    reporter.setPeriods([short, long]);
+    await round(reporter);
+    clock.set(short.to + 3 * HOUR);
+    await take(chat("7", { time: START + 10 * MINUTE }), chat("1", { time: short.to + MINUTE }));
+    await round(reporter);
+    expect((await store.outbox({ limit: 9 })).map(({ state, reason }) => [state, reason])).toEqual([
+      ["held", "late_usage"],
+      ["accepted", null],
+    ]);
+  });
+
+  it("end where another item began that took their place", async () => {
+    const { store, clock, round } = world({ store: await make() });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    reporter.setPeriods([long]);
+    await round(reporter);
+    const instead = { ...LANE, item: "si_other", from: START + HOUR, to: START + 31 * DAY };
+    reporter.setPeriods([instead]);
+    clock.advance(2 * HOUR);
+    await round(reporter);
+    expect(await store.periods()).toEqual([{ ...long, to: instead.from }, instead]);
+  });
+});
