@@ -370,4 +370,15 @@ export const PLANTED_BUGS = [
     ],
     test: "test/engine/delivery/read-allowance.test.ts",
   },
+  {
+    name: "sent-without-a-subscription",
+    edits: [
+      {
+        file: "src/engine/outbox/coverage.ts",
+        find: 'if (noSubscription === "send" || !isTold ||',
+        replace: "if (noSubscription !== undefined || !isTold ||",
+      },
+    ],
+    test: "test/stripe/no-subscription-property.test.ts",
+  },
 ];
