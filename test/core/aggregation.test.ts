@@ -154,7 +154,19 @@ describe("results", () => {
   });
 
   test.each(["sum", "min", "max", "avg", "latest"] as const)("%s refuses a text", (kind) => {
-    expect(() => addValue(kind, emptyState(kind), "5", 0, 0)).toThrow(TypeError);
+    expect(() => addValue(kind, emptyState(kind), "5", 0, 0)).toThrow(
+      new TypeError(`${kind} expects a number, received the text "5"`),
+    );
+  });
+
+  test.each(AGGREGATE_KINDS)("%s begins without events, and keeps texts only if it counts them", (kind) => {
+    expect(emptyState(kind)).toEqual({
+      events: 0,
+      value: ["min", "max", "latest"].includes(kind) ? null : 0n,
+      time: 0,
+      order: 0,
+      members: kind === "unique" ? new Set() : null,
+    });
   });
 
   test("a sum beyond the range of one value stays exact", () => {
@@ -175,6 +187,8 @@ test("states differ by events, value, time, order and members", () => {
   for (const change of [{ events: 2 }, { value: null }, { time: 2 }, { order: 2 }, { members: null }]) {
     expect(sameState(state, { ...state, ...change })).toBe(false);
   }
+  expect(sameState({ ...state, members: null }, state)).toBe(false);
+  expect(sameState({ ...state, members: null }, { ...state, members: null })).toBe(true);
   expect(sameState(state, { ...state, members: new Set(["b"]) })).toBe(false);
   expect(sameState(state, { ...state, members: new Set(["a", "b"]) })).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
-import { completeEvent } from "../../src/core/amended-event.ts";
-import type { Amendment, UsageEvent } from "../../src/core/event.ts";
+import { completeEvent, isVoiding, voidingOf } from "../../src/core/amended-event.ts";
+import type { Amendment, UsageEvent, Voiding } from "../../src/core/event.ts";
 
 const event: UsageEvent = { source: "s", id: "1", type: "http.request", time: 0, company: null, user: null };
 const amendment = (facts: Partial<Amendment>): Amendment => ({ source: "s", id: "1", closes: "identity", ...facts });
@@ -12,6 +12,7 @@ it.each<[string, UsageEvent, Partial<Amendment>, Partial<UsageEvent>]>([
   ["fills in metadata", event, { metadata: { model: "m" } }, { metadata: { model: "m" } }],
   ["never changes metadata", { ...event, metadata: 1 }, { metadata: 2 }, { metadata: 1 }],
   ["marks an abort", event, { closes: "end", aborted: true }, { aborted: true }],
+  ["never changes how it ended", { ...event, aborted: false }, { closes: "end", aborted: true }, { aborted: false }],
   [
     "keeps a fault of the payer while nobody is known",
     event,
@@ -29,4 +30,18 @@ it("drops the payer's fault, and only that, once the payer is known", () => {
     company: "acme",
     faults: { "response.body": "body_too_large" },
   });
+});
+
+it("adds no part that neither of both states", () => {
+  expect(completeEvent(event, amendment({ user: "ada" }))).toStrictEqual({ ...event, user: "ada" });
+  expect(completeEvent(event, amendment({ aborted: false }))).toStrictEqual(event);
+});
+
+it("takes an event for voided by the operator's word alone, the first where there are two", () => {
+  const voiding: Voiding = { source: "s", id: "1", closes: "void", cause: "a test" };
+  const facts = [amendment({ company: "acme" }), voiding, { ...voiding, cause: "said again" }];
+  expect(facts.map(isVoiding)).toEqual([false, true, true]);
+  expect(voidingOf(facts)).toBe(voiding);
+  expect(voidingOf([amendment({ closes: "end" })])).toBeNull();
+  expect(voidingOf([])).toBeNull();
 });

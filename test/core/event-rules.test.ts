@@ -38,6 +38,13 @@ describe("content", () => {
     expect(canonicalEvent(shuffled)).toBe(canonicalEvent(event));
   });
 
+  test("keys stand in code unit order at every depth, lists in their own", () => {
+    const event = { source: "s", id: "1", type: "t", time: 1, company: "c", user: null };
+    expect(canonicalEvent({ ...event, recordedAt: 5, metadata: { b: [{ z: 1, Z: 2 }, "a"], a: null } })).toBe(
+      '{"company":"c","id":"1","metadata":{"a":null,"b":[{"Z":2,"z":1},"a"]},"source":"s","time":1,"type":"t","user":null}',
+    );
+  });
+
   test("a time that nobody stated does not make other content; a stated one does", () => {
     const event = chatEvent({ id: "1", time: 1 });
     expect(isSameContent(event, { ...event, time: 2 })).toBe(true);
@@ -45,6 +52,7 @@ describe("content", () => {
     expect(isSameContent({ ...event, recordedAt: 5 }, { ...event, time: 2, recordedAt: 6 })).toBe(false);
     expect(isSameContent({ ...event, recordedAt: 5 }, { ...event, recordedAt: 6 })).toBe(true);
     expect(isSameContent(event, { ...event, time: 2, recordedAt: 6 })).toBe(false);
+    expect(isSameContent({ ...event, time: 2, recordedAt: 6 }, event)).toBe(false);
   });
 
   test("other content differs (D03), and key parts are never glued (D01)", () => {

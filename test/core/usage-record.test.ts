@@ -123,9 +123,33 @@ describe("ownMinute", () => {
   ])("in a window of %i ms, number %i is stamped %i ms after its start", (length, sequence, offset) => {
     expect(ownMinute(1_780_002_000_000, 1_780_002_000_000 + length, sequence)).toBe(1_780_002_000_000 + offset);
   });
+
+  test.each([
+    ["the next whole second, which the biller can take", 500, 1_001, 1_000],
+    ["the start, when the next second belongs to what comes after", 500, 1_000, 500],
+    ["the start, when the part ends before the next second", 500, 900, 500],
+  ])("without a minute inside, it is %s", (_what, from, to, stamp) => {
+    expect(ownMinute(from, to, 0)).toBe(stamp);
+  });
+});
+
+test("a summary of the biller covers the whole minute of an instant", () => {
+  const minute = { from: 1_780_002_000_000, to: 1_780_002_060_000 };
+  expect(minuteOf(1_780_002_000_000)).toEqual(minute);
+  expect(minuteOf(1_780_002_059_999)).toEqual(minute);
+  expect(minuteOf(1_780_002_060_000)).toEqual({ from: minute.to, to: minute.to + MINUTE_MS });
 });
 
 describe("windowParts", () => {
+  test("its own bounds and instants outside cut nothing", () => {
+    expect(windowParts({ from: 0, to: 60 }, [0, 60, -1, 61])).toEqual([{ from: 0, to: 60 }]);
+    expect(windowParts({ from: 0, to: 60 }, [1, 59, 1])).toEqual([
+      { from: 0, to: 1 },
+      { from: 1, to: 59 },
+      { from: 59, to: 60 },
+    ]);
+  });
+
   const cutWindow = fc.record({
     from: fc.integer({ min: 0, max: 5e5 }).map((hour) => hour * HOUR_MS),
     cuts: fc.array(fc.integer({ min: -2 * HOUR_MS, max: 3 * HOUR_MS }), { maxLength: 6 }),

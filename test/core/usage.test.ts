@@ -11,11 +11,16 @@ import {
 } from "../../src/core/aggregation.ts";
 import { formatDecimal, fromInteger } from "../../src/core/decimal.ts";
 import {
+  absorbBucket,
   bucketStart,
+  byKey,
   diffBuckets,
+  emptyTable,
+  findBucket,
   foldCounts,
   groupLabels,
   groupText,
+  isSameKey,
   mergeBuckets,
   usageRows,
   type Bucket,
@@ -101,6 +106,39 @@ describe("groupText", () => {
   });
 });
 
+describe("keys", () => {
+  const key = { meter: "m", company: "c", group: "{}", start: 0 };
+  const others = [{ meter: "n" }, { company: "d" }, { group: '{"a":"1"}' }, { start: 1 }].map((change) => ({
+    ...key,
+    ...change,
+  }));
+
+  test("are the same when meter, company, group and start are", () => {
+    expect(isSameKey(key, { ...key })).toBe(true);
+    expect(others.map((other) => isSameKey(key, other))).toEqual([false, false, false, false]);
+  });
+
+  test("find their bucket in a table, and nothing beside it", () => {
+    const table = emptyTable();
+    expect(findBucket(table, key)).toBeUndefined();
+    absorbBucket(table, { ...key, aggregate: "sum", state: { ...emptyState("sum"), events: 3 } }, "{}", 0);
+    expect(findBucket(table, key)).toMatchObject({ ...key, state: { events: 3 } });
+    expect(others.map((other) => findBucket(table, other))).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  test("stand by meter, company, start, group", () => {
+    const ordered = [
+      { meter: "a", company: "z", group: "z", start: 9 },
+      { meter: "b", company: "a", group: "z", start: 9 },
+      { meter: "b", company: "b", group: "z", start: 1 },
+      { meter: "b", company: "b", group: "a", start: 2 },
+      { meter: "b", company: "b", group: "b", start: 2 },
+    ];
+    expect(ordered.toReversed().toSorted(byKey)).toEqual(ordered);
+    expect(byKey(key, { ...key })).toBe(0);
+  });
+});
+
 test("a bucket starts at the multiple of its width at or before the event", () => {
   expect(bucketStart(1_780_000_059_999, MINUTE_MS)).toBe(1_780_000_020_000);
   expect(bucketStart(-1, MINUTE_MS)).toBe(-MINUTE_MS);
@@ -135,7 +173,10 @@ describe("foldCounts", () => {
 
   test("refuses two aggregates in one bucket", () => {
     expect(() => foldCounts([count(1), count(2, { aggregate: "max" })])).toThrow(
-      expect.objectContaining({ code: "METER_AGGREGATE_CHANGED" }),
+      expect.objectContaining({
+        code: "METER_AGGREGATE_CHANGED",
+        message: expect.stringContaining("tokens has usage by sum and by max"),
+      }),
     );
   });
 });

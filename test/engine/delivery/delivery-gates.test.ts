@@ -119,6 +119,33 @@ describe("a report that was never tried", () => {
   });
 });
 
+describe("a report that no subscription bills", () => {
+  const lane = { customer: "cus_1", reportAs: "chat_tokens" };
+  const unbilled = (answer: "none" | "unasked"): Partial<Gates> => ({
+    coverage: {
+      periods: async () => [],
+      answer: async (about, timestamp) => {
+        expect([about, timestamp]).toEqual([lane, START]);
+        return answer;
+      },
+    },
+  });
+  const reason = "no_subscription: cus_1 has no subscription with a price of meter chat_tokens at this time";
+
+  it("is held again, also while nobody may be asked, but not one that an operator ordered", async () => {
+    expect(await gate({}, unbilled("none"))).toEqual(["held", reason]);
+    expect(await gate({}, unbilled("unasked"))).toEqual(["held", reason]);
+    expect(await gate({ kind: "adjust" }, unbilled("none"))).toEqual(["open"]);
+    expect(await gate({ customer: null }, unbilled("none"))).toEqual(["open"]);
+    expect(await gate({}, unbilled("none"), OLD)).toEqual(["dead", expect.stringContaining("too_old")]);
+  });
+
+  it("is read back once it was tried, and never sent again, unless it is a total", async () => {
+    expect(await gate(TRIED, unbilled("none"))).toEqual(["readBack", false]);
+    expect(await gate({ ...TRIED, mode: "set" }, { ...unbilled("none"), ...keepsHour })).toEqual(["open"]);
+  });
+});
+
 describe("a meter that adds up otherwise than the report was made for", () => {
   it("keeps the report waiting while that may be put right, and ends it once it is too old", async () => {
     const [kind, reason] = await gate({}, mismatch);

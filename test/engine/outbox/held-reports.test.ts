@@ -2,52 +2,13 @@ import { describe, expect, it } from "vitest";
 
 import type { LatePolicy } from "../../../src/core/meter.ts";
 import { limits } from "../../../src/engine/limits.ts";
-import { reconsider, releaseHeld } from "../../../src/engine/outbox/held-reports.ts";
+import { reconsider } from "../../../src/engine/outbox/held-reports.ts";
 import { closeWindows } from "../../../src/engine/outbox/outbox.ts";
 import type { BilledPeriod, OutboxRow, Store } from "../../../src/engine/ports.ts";
 import { recordingReporter, type RecordingReporter } from "../../../src/testing/recording-reporter.ts";
-import { calls, catalogOf, chat, DAY, HOUR, MINUTE, START, tokens, world, type World } from "../world.ts";
+import { calls, catalogOf, chat, DAY, HOUR, MINUTE, START, tokens, world } from "../world.ts";
 import { closingOf } from "./closing-world.ts";
-
-type HeldWorld = World & { readonly rows: () => Promise<readonly OutboxRow[]> };
-
-interface Usage {
-  readonly company?: string;
-  readonly time?: number;
-}
-
-/** Windows that were closed when nobody knew a customer for them; an hour later. */
-async function heldWorld(usage: readonly Usage[], late: LatePolicy | null = null): Promise<HeldWorld> {
-  const base = world({ catalog: catalogOf(late === null ? tokens : { ...tokens, late }) });
-  await base.take(...usage.map((change) => chat("5", change)));
-  base.clock.set(START + 3 * HOUR);
-  const { closing, modes } = await closingOf(base, recordingReporter());
-  await closeWindows(closing, modes);
-  base.clock.advance(HOUR);
-  return { ...base, rows: () => base.store.outbox({ limit: 9_999 }) };
-}
-
-async function release(
-  base: Pick<World, "store" | "catalog" | "clock">,
-  reporter: RecordingReporter,
-  changes: Parameters<typeof closingOf>[2] = {},
-): ReturnType<typeof releaseHeld> {
-  const { closing, modes } = await closingOf(base, reporter, changes);
-  return releaseHeld(closing, modes);
-}
-
-/** One window of acme for each of the hours before, oldest last. */
-function hours(count: number): readonly Usage[] {
-  return Array.from({ length: count }, (_, hour) => ({ time: START - hour * HOUR }));
-}
-
-const mapped = (customers: Readonly<Record<string, string>> = { acme: "cus_1" }): RecordingReporter =>
-  recordingReporter({ customers });
-
-/** A store that must not be written to in one way. */
-function without(store: Store, method: "hold" | "release" | "changeRow"): Store {
-  return { ...store, [method]: () => Promise.reject(new Error(`${method} was called`)) };
-}
+import { heldWorld, hours, mapped, release, without } from "./held-world.ts";
 
 describe("held rows", () => {
   it("get their customer and an identifier once there is one, and the store is bound to the account", async () => {
