@@ -13,7 +13,7 @@ it("says whose usage is held for want of a subscription, and what to do", async 
   stripe.createSubscription({ customer: "cus_globex", meters: ["job_tokens", "jobs"], anchor });
   stripe.createSubscription({ customer: "cus_acme", meters: ["jobs"], anchor });
   const remedy =
-    "create a subscription with a price of meter job_tokens for cus_acme, or set billing.stripe.noSubscription: send";
+    "create a subscription with a price of meter job_tokens for cus_acme that covers that time (backdated), or put it on the present invoice: meterbook outbox resolve ROW --as carry";
 
   const plan = await run("report", "--dry-run");
   expect([plan.code, plan.stdout]).toEqual([0, expect.stringContaining("3 to send, 1 held")]);
@@ -38,3 +38,11 @@ it("says whose usage is held for want of a subscription, and what to do", async 
   expect(stripe.total("job_tokens", "cus_acme")).toBe("120");
   await assertWhole();
 }, 120_000);
+
+it("says in a dry run what waits in windows that are still open", async () => {
+  const { work, run } = await billedApp();
+  await work(job("a", "120"), job("now", "7", { time: Date.now() }));
+  expect((await run("report", "--dry-run")).stderr).toMatch(
+    /\d+ more in \d+ open windows?; the first closes at \d{4}-\d\d-\d\dT\d\d:\d\d/,
+  );
+});

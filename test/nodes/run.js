@@ -13,7 +13,7 @@ import { figuresOf, lineOf } from "./figures.js";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const CACHE = process.env["NODES_CACHE"] ?? join(tmpdir(), "meterbook-nodes");
-const MAJORS = ["22", "24", "26"];
+const MAJORS = ["20", "22", "24", "26"];
 
 const given = process.argv.slice(2);
 const chosen = given.filter((argument) => /^\d+$/.test(argument));

@@ -119,7 +119,11 @@ async function tryBug(copy, bug) {
 
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !PLANTED_BUGS.some((bug) => bug.name === name));
-if (unknown.length > 0) throw new Error(`no such planted bug: ${unknown.join(", ")}`);
+if (unknown.length > 0) {
+  if (!unknown.includes("--help")) console.error(`There is no planted bug ${unknown.join(", ")}.`);
+  console.error(`npm run test:planted [-- name …]\n\n${PLANTED_BUGS.map(({ name }) => name).join("\n")}`);
+  process.exit(unknown.includes("--help") ? 0 : 2);
+}
 const wanted = PLANTED_BUGS.filter(({ name }) => named.length === 0 || named.includes(name));
 const rest = wanted.values();
 let caught = 0;

@@ -2,6 +2,7 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
+import type { LatePolicy } from "../../core/meter.ts";
 import { theReport } from "../../engine/corrections/cancel.ts";
 import { OUTBOX_STATES, type OutboxRow, type OutboxState } from "../../engine/ports.ts";
 import { resolveRow, ROW_ORDERS, type RowOrder } from "../../engine/corrections/row-orders.ts";
@@ -51,7 +52,9 @@ export function outboxCommand(): Command {
     });
   const resolve = outbox
     .command("resolve")
-    .description("Decide about a report that is in conflict, dead, or held because it came too late")
+    .description(
+      "Decide about a report that is in conflict, dead, or held because it is late or no subscription bills it",
+    )
     .argument("<report>", "its number or identifier")
     .requiredOption(
       "--as <decision>",
@@ -60,6 +63,7 @@ export function outboxCommand(): Command {
   withOperator(resolve)
     .addHelpText("after", '\nExample: meterbook outbox resolve 17 --as delivered --by ann --cause "on the invoice"')
     .action(async (report: string, options: ResolveOptions) => {
+      orderOf(options.as);
       operatorOf(options);
       process.exitCode = await withNode(options, (node, out) => decide(node, report, options, out));
     });
@@ -109,7 +113,9 @@ async function list({ store, catalog }: MeterNode, options: ListOptions, out: Ou
   );
   const isCut = statesOf(state).some((each) => rows.filter((row) => row.state === each).length >= limit);
   if (isCut) out.hint(cutHint(limit, limit) ?? "");
-  out.hint("meterbook outbox show <row> shows its history; resolve decides about what is dead, late or in conflict.");
+  out.hint(
+    "meterbook outbox show <row> shows its history; resolve decides about what is dead, late, in conflict, or billed by no subscription.",
+  );
   if (rows.some(({ reason }) => reason === "no_customer"))
     out.hint("no_customer: give a customer at Stripe that company id; the report goes out by itself then.");
 }
@@ -153,7 +159,7 @@ async function show({ store }: MeterNode, report: string, out: Output): Promise<
     `covers ${grouped(formatDecimal(row.raw))}, says ${grouped(formatDecimal(row.reported))}${row.mode === "set" ? " (the biller's window as a whole)" : ""}`,
   );
   if (row.cancels !== null) out.line(`takes row ${row.cancels} back`);
-  if (row.late !== null) out.line(`came too late for its invoice: ${row.late}`);
+  if (row.late !== null) out.line(LATE_TEXT[row.late]);
   out.line(`${row.state}${row.reason === null ? "" : `: ${visible(row.reason)}`}`);
   out.line(`identifier ${row.identifier ?? "(none yet)"}  requests ${row.requestIds.join(" ") || "(none)"}`);
   out.line(`${stamp(row.createdAt)}  made`);
@@ -161,11 +167,12 @@ async function show({ store }: MeterNode, report: string, out: Output): Promise<
 }
 
 async function decide({ store }: MeterNode, report: string, options: ResolveOptions, out: Output): Promise<void> {
+  const as = orderOf(options.as);
   const { rowId } = await theReport(store, report);
   const resolved = await resolveRow({
     store,
     rowId,
-    as: orderOf(options.as),
+    as,
     ...operatorOf(options),
     now: systemClock.now(),
   });
@@ -174,9 +181,16 @@ async function decide({ store }: MeterNode, report: string, options: ResolveOpti
   out.line(
     `row ${rowId}  ${row.meter}  ${visible(row.company)}  ${grouped(formatDecimal(row.value))}  ${row.state} → ${to}`,
   );
+  if (as === "carry") out.line("The next round states it in the customer's present billing period.");
   if (anew !== null) out.line(`row ${anew.rowId}  has its usage from now on, and waits for its company's customer`);
   if (!applied) out.line("Nothing was changed; without --dry-run, and with --by and --cause, it is.");
 }
+
+const LATE_TEXT: Readonly<Record<LatePolicy, string>> = {
+  carry: "goes onto the present invoice: none of its own takes it",
+  hold: "came too late for its invoice: held",
+  write_off: "came too late for its invoice: written off",
+};
 
 function orderOf(text: string): RowOrder {
   const order = ROW_ORDERS.find((each) => each === text);

@@ -1,8 +1,10 @@
 import { Command } from "commander";
 
-import { formatDecimal } from "../../core/decimal.ts";
+import { formatDecimal, fromInteger, type Decimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import { planReport, type ReportPlan } from "../../engine/delivery/report.ts";
+import { limits } from "../../engine/limits.ts";
+import { openUsage } from "../../engine/outbox/report-windows.ts";
 import { waitsForSubscription } from "../../engine/outbox/coverage.ts";
 import type { UnsubscribedLane } from "../../engine/outbox/unsubscribed.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
@@ -71,6 +73,7 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
       );
   }
   for (const line of unsubscribedLines(lanesOf(plan))) out.hint(line);
+  await hintOpen(node, stripe.report.latenessMs, out);
   if (stripe.shadow)
     out.hint("shadow: these calls are not made; meterbook compare --export shows what would be billed.");
   if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
@@ -78,6 +81,20 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
     out.hint("There is no Stripe key, so nothing can be addressed: set billing.stripe.apiKey.");
   await assertMetersFit(node);
   return EXIT.ok;
+}
+
+/** Usage of windows that have not ended is not in the plan: without a word it would look lost. */
+async function hintOpen({ store }: MeterNode, latenessMs: number, out: Output): Promise<void> {
+  const now = systemClock.now();
+  const open = (await openUsage(store, Number.MAX_SAFE_INTEGER, limits.heldRowsMax)).filter(
+    ({ windowEnd }) => windowEnd + latenessMs > now,
+  );
+  const [first] = open;
+  if (first === undefined) return;
+  const due = open.reduce<Decimal>((sum, { total, enqueuedRaw }) => sum + total - enqueuedRaw, fromInteger(0));
+  out.hint(
+    `${grouped(formatDecimal(due))} more in ${numbered(open.length, "open window")}; the first closes at ${instant(first.windowEnd + latenessMs)}.`,
+  );
 }
 
 /** What the plan holds for want of a subscription, by company and meter; its reason names the customer. */

@@ -33,7 +33,7 @@ async function rowsAmong(store: Pick<Store, "outbox">, { company, reportAs }: He
   return rows.filter(waitsForSubscription).length;
 }
 
-/** What an operator can do about it, as a clause. */
+/** What an operator can do about usage that is held already, as a clause; a subscription that begins now would not bill it. */
 export function subscriptionRemedy({ customer, reportAs }: Pick<UnsubscribedLane, "customer" | "reportAs">): string {
-  return `create a subscription with a price of meter ${reportAs} for ${customer ?? "its customer"}, or set billing.stripe.noSubscription: send`;
+  return `create a subscription with a price of meter ${reportAs} for ${customer ?? "its customer"} that covers that time (backdated), or put it on the present invoice: meterbook outbox resolve ROW --as carry`;
 }
