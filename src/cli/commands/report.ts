@@ -4,7 +4,7 @@ import { formatDecimal, fromInteger, type Decimal } from "../../core/decimal.ts"
 import { MeterbookError } from "../../core/errors.ts";
 import { planReport, type ReportPlan } from "../../engine/delivery/report.ts";
 import { limits } from "../../engine/limits.ts";
-import { openUsage } from "../../engine/outbox/report-windows.ts";
+import type { ReportPlanSettings } from "../../engine/outbox/closing.ts";
 import { waitsForSubscription } from "../../engine/outbox/coverage.ts";
 import type { UnsubscribedLane } from "../../engine/outbox/unsubscribed.ts";
 import { reportCycle } from "../../runtime/report-cycle.ts";
@@ -73,7 +73,7 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
       );
   }
   for (const line of unsubscribedLines(lanesOf(plan))) out.hint(line);
-  await hintOpen(node, stripe.report.latenessMs, out);
+  await hintOpen(node, stripe.report, out);
   if (stripe.shadow)
     out.hint("shadow: these calls are not made; meterbook compare --export shows what would be billed.");
   if (!out.json) out.line(`${plan.records.length} to send, ${plan.held.length} held. Nothing was sent.`);
@@ -84,11 +84,14 @@ async function showPlan(node: MeterNode, out: Output): Promise<number> {
 }
 
 /** Usage of windows that have not ended is not in the plan: without a word it would look lost. */
-async function hintOpen({ store }: MeterNode, latenessMs: number, out: Output): Promise<void> {
+async function hintOpen(
+  { store }: MeterNode,
+  { windowMs, latenessMs }: ReportPlanSettings,
+  out: Output,
+): Promise<void> {
   const now = systemClock.now();
-  const open = (await openUsage(store, Number.MAX_SAFE_INTEGER, limits.heldRowsMax)).filter(
-    ({ windowEnd }) => windowEnd + latenessMs > now,
-  );
+  const marked = await store.dirtyWindows({ windowMs, before: Number.MAX_SAFE_INTEGER, limit: limits.heldRowsMax });
+  const open = marked.filter(({ windowEnd }) => windowEnd + latenessMs > now);
   const [first] = open;
   if (first === undefined) return;
   const due = open.reduce<Decimal>((sum, { total, enqueuedRaw }) => sum + total - enqueuedRaw, fromInteger(0));
