@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 
 import type { LatePolicy } from "../../src/core/meter.ts";
+import { ownMembers } from "../../src/core/own-member.ts";
 import type { OutboxRow, Store } from "../../src/engine/ports.ts";
 import { stripeReporter, type StripeReporter } from "../../src/stripe/stripe-reporter.ts";
 import { startLocalStripe, type LocalStripe } from "../../src/testing/local-stripe/local-stripe.ts";
@@ -32,7 +33,7 @@ export interface SubscribedWorldOptions {
 
 /** Where usage without a subscription is held, unless it is told otherwise. */
 export async function subscribedWorld(options: SubscribedWorldOptions): Promise<SubscribedWorld> {
-  const { store, late, keeps, keys, noSubscription = "hold" } = options;
+  const { store, late, keeps, keys, noSubscription = "hold" } = ownMembers(options);
   const catalog = catalogOf(late === undefined ? tokens : { ...tokens, late });
   const base = world({ store, catalog, settings: { ...hourly, noSubscription } });
   const { clock } = base;
