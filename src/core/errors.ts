@@ -34,6 +34,8 @@ export const ERROR_CODES = {
   METER_STRIPE_KEY_MISSING: "There is no Stripe key.",
   METER_STRIPE_METER_MISMATCH:
     "Stripe's meter and the configuration disagree about how reports are added up; nothing of it is sent.",
+  METER_STRIPE_METER_MISSING: "Stripe has no meter that takes this usage; it is held.",
+  METER_REPORT_REFUSED: "Reports were refused, or may have been counted; they are not sent again by themselves.",
   METER_REPORT_LATE: "Usage of a billing period that has ended is not at the biller, and its invoice is final soon.",
   METER_USAGE_HELD: "Usage has been held for more than 7 days.",
   METER_SUBSCRIPTIONS_UNKNOWN: "The biller does not tell which customers have a subscription.",

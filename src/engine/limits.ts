@@ -18,6 +18,8 @@ export const limits = {
   rebuildTriesMax: 20,
   /** Events of which a replay may change what is held; beyond it the replay is refused, and a shorter span can be replayed. */
   replayHoldsMax: 100_000,
+  /** Tries to add the rows by which a report is addressed anew, while more of its window is counted; then the order is given again. */
+  readdressTriesMax: 5,
   /** Outbox rows of one company and meter read at once where all of them are looked at, page by page. */
   outboxPageMax: 10_000,
   /** Another system's file of numbers that is compared; a larger one is refused. */
@@ -114,8 +116,16 @@ export const limits = {
   customerQuestionsMax: 100,
   /** Customers whose own subscriptions are asked for in a round before usage is held for want of one; further usage waits for the next. */
   subscriptionQuestionsMax: 100,
+  /** After so many of these questions in a row without an answer, nobody else is asked for in the round. */
+  subscriptionFailuresMax: 3,
+  /** A row whose customer could not be asked for in its round of delivery waits so long for the next one. */
+  unaskedWaitMs: 60_000,
   /** Of usage that is held for it already, so many customers are asked for again in a round, each in turn. */
   heldSubscriptionQuestionsMax: 20,
+  /** Customers known to have none are asked for again so often an hour, all together: the hour's list of all tells who has one since. */
+  unsubscribedQuestionsPerHour: 240,
+  /** Customers that are remembered for it; beyond it the one who was asked for first is asked for as a new one. */
+  unsubscribedCustomersMax: 100_000,
   /** Usage that has been held for so long is told of … */
   heldAlarmMs: 7 * 86_400_000,
   /** … as far as it is among so many rows, the oldest. */
@@ -156,15 +166,14 @@ export const limits = {
   reconcileAgainMs: 10 * 60_000,
   /** Event time that agreed already is compared again this far back: somebody else may have written there. */
   reconcileOverlapMs: 2 * 86_400_000,
-  /** Readings of the biller's books a day (it allows 500 per billed transaction a month); lanes beyond it wait, longest unread first. */
-  reconcileReadsPerDay: 300,
+  /** Readings of the biller's books a day by comparing (it allows 500 per billed transaction a month); lanes beyond it wait, longest unread first. */
+  reconcileReadsPerDay: 240,
   /** Readings in one go; the lanes that are left are compared in the next. */
   reconcileReadsAtOnce: 60,
-  /**
-   * Readings a day that reports of unknown outcome may take; beyond it they wait for the next day. The comparison of the
-   * books shares the day's allowance, and keeps one run of it.
-   */
+  /** Readings a day that reports of unknown outcome may take; beyond it they wait for the next day. */
   readBacksPerDay: 240,
+  /** Of these two shares so much is each one's own; what either takes beyond it, the other has less. Together: 300 a day. */
+  readingsReservedPerDay: 60,
   /** Readings of the books that fail in a row before the comparing ends. */
   reconcileFailuresMax: 3,
   /** Differences of event time before this are not kept. */

@@ -1,6 +1,6 @@
 import type { Decimal } from "../core/decimal.ts";
 import type { LatePolicy } from "../core/meter.ts";
-import { ownMembers } from "../core/own-member.ts";
+import { ownMembers, owns } from "../core/own-member.ts";
 import { limits } from "./limits.ts";
 
 /**
@@ -169,6 +169,8 @@ export interface RowChange {
   readonly from: OutboxState;
   readonly to: OutboxState;
   readonly reason: string;
+  /** The reason that the row had when this was decided: with another one by now it may not change so. Left out: any. */
+  readonly seenReason?: string | null;
   /** Who: `reconcile`, `webhook`, `operator:<name>`; `reporter` for holds and releases. */
   readonly author: string;
   /** To `pending` only: the biller's books were read without it, so it goes out once more under a fresh key. */
@@ -252,11 +254,13 @@ export interface LaneTotals {
 
 /**
  * Whether a row may change so outside delivery. A row under a lease is its holder's; what is on its way, at the biller or
- * perhaps there has an identifier, and what is held has none yet.
+ * perhaps there has an identifier. What is held has none yet, or one under which it was never sent.
  */
-export function canChange(row: Pick<OutboxRow, "state" | "identifier">, { from, to }: RowChange): boolean {
+export function canChange(row: Pick<OutboxRow, "state" | "identifier" | "reason">, change: RowChange): boolean {
+  const { from, to } = change;
   if (row.state !== from || from === "sending" || to === "sending") return false;
-  return to === "dead" || (row.identifier === null) === (to === "held");
+  if (owns(change, "seenReason") && change.seenReason !== row.reason) return false;
+  return to === "dead" || (from === "held" && to === "held") || (row.identifier === null) === (to === "held");
 }
 
 /** Whether a `cancel` row takes back just what the other row reported. That it is the only one is the store's matter. */

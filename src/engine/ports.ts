@@ -139,6 +139,9 @@ export interface StoreCounts {
   readonly lastEventAt: number | null;
 }
 
+/** Which window of usage it is, among those of one width. */
+export type WindowPlace = Pick<DirtyWindow, "meter" | "company" | "windowStart">;
+
 /** What is kept beside events and usage for a time: names that were taken once, refused events, histories of reports. */
 export type ForgetKind = "once" | "conflict" | "attempt" | "change";
 
@@ -233,10 +236,15 @@ export interface Store {
    */
   addMeterVersions(versions: readonly MeterVersion[], revision: number): Promise<boolean>;
 
-  /** Windows with unreported usage that end at or before `before`, oldest first. */
+  /**
+   * Windows with unreported usage that begin at or after `from` and end at or before `before`, oldest first, and those of
+   * one begin in an order that stays. `after`: only what stands behind that window, which may be closed meanwhile.
+   */
   dirtyWindows(query: {
     windowMs: number;
+    from?: number;
     before: number;
+    after?: WindowPlace;
     company?: string;
     limit: number;
   }): Promise<readonly DirtyWindow[]>;
@@ -291,7 +299,11 @@ export interface Store {
   release(releases: readonly Release[], now: number): Promise<number>;
   /** Held rows that may still be sent, by company and the biller's meter. */
   heldLanes(): Promise<readonly HeldLane[]>;
-  /** Changes the reason of held rows that have no final one. */
+  /**
+   * Changes the reason of held rows that have no final one. A lane's hold leaves what waits for a subscription
+   * (NO_SUBSCRIPTION) as it is: such rows were cut where one began, and by their reason it is known that they must not be
+   * moved behind it. One that is selected by itself, or for its age, changes all the same.
+   */
   hold(selection: HeldSelection, reason: string, now: number): Promise<void>;
 
   /** Makes these accepted rows settled; answers how many were accepted still. */

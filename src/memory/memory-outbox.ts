@@ -23,6 +23,7 @@ import {
   sameBasis,
   SHADOW,
   type Store,
+  type WindowPlace,
 } from "../engine/ports.ts";
 import { forgetHistory } from "./memory-forgetting.ts";
 import * as rows from "./memory-row.ts";
@@ -34,7 +35,7 @@ export class MemoryOutbox {
   private readonly kept: KeptRow[] = [];
   private readonly usage: MemoryUsage;
   /** What windows had when they were closed without a row. */
-  private readonly skipped: (Pick<DirtyWindow, "meter" | "company" | "windowStart"> & { readonly raw: Decimal })[] = [];
+  private readonly skipped: (WindowPlace & { readonly raw: Decimal })[] = [];
   private fence = 0;
 
   constructor(usage: MemoryUsage) {
@@ -50,16 +51,19 @@ export class MemoryOutbox {
     return copy;
   }
 
-  dirtyWindows(windowMs: number, before: number, only?: string): DirtyWindow[] {
-    const windows = new Map<string, DirtyWindow>();
+  dirtyWindows(query: Parameters<Store["dirtyWindows"]>[0]): DirtyWindow[] {
+    const { windowMs, from = -Infinity, before, after, company: only, limit } = query;
+    const windows = new Map<string, WindowPlace>();
     for (const { meter, company, start } of this.usage.dirtyMarks()) {
       if (only !== undefined && company !== only) continue;
-      const windowStart = Math.floor(start / windowMs) * windowMs;
-      const key = JSON.stringify([meter, company, windowStart]);
-      if (windowStart + windowMs > before || windows.has(key)) continue;
-      windows.set(key, this.windowNow(meter, company, windowStart, windowStart + windowMs));
+      const place = { meter, company, windowStart: Math.floor(start / windowMs) * windowMs };
+      if (place.windowStart < from || place.windowStart + windowMs > before) continue;
+      if (after === undefined || comparePlaces(place, after) > 0) windows.set(JSON.stringify(place), place);
     }
-    return [...windows.values()].toSorted((a, b) => a.windowStart - b.windowStart);
+    return [...windows.values()]
+      .toSorted(comparePlaces)
+      .slice(0, limit)
+      .map(({ meter, company, windowStart }) => this.windowNow(meter, company, windowStart, windowStart + windowMs));
   }
 
   enqueue(closed: readonly { readonly basis: DirtyWindow; readonly row: NewOutboxRow | null }[], at: number): number {
@@ -162,7 +166,7 @@ export class MemoryOutbox {
 
   dueTotals(windowMs: number): { meter: string; value: Decimal }[] {
     const totals = new Map<string, Decimal>();
-    for (const { meter, total, enqueuedRaw } of this.dirtyWindows(windowMs, Number.MAX_SAFE_INTEGER)) {
+    for (const { meter, total, enqueuedRaw } of this.dirtyWindows({ windowMs, before: Infinity, limit: Infinity })) {
       totals.set(meter, (totals.get(meter) ?? fromInteger(0)) + total - enqueuedRaw);
     }
     return [...totals].map(([meter, value]) => ({ meter, value }));
@@ -327,6 +331,14 @@ export class MemoryOutbox {
       runningValue: sum(covering.map(({ value }) => value)),
     };
   }
+}
+
+/** The order in which windows are answered. */
+function comparePlaces(a: WindowPlace, b: WindowPlace): number {
+  if (a.windowStart !== b.windowStart) return a.windowStart - b.windowStart;
+  if (a.meter !== b.meter) return a.meter < b.meter ? -1 : 1;
+  if (a.company !== b.company) return a.company < b.company ? -1 : 1;
+  return 0;
 }
 
 /** Whether raw and value of a row are in sums; the others correct the biller's books alone. */

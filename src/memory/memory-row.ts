@@ -1,3 +1,4 @@
+import { waitsForSubscription } from "../core/no-subscription.ts";
 import { owns } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import {
@@ -157,7 +158,8 @@ export function isFinal({ reason }: OutboxRow): boolean {
 export function isSelected(row: OutboxRow, selection: HeldSelection): boolean {
   if (owns(selection, "rowId")) return row.rowId === selection.rowId;
   if (owns(selection, "timestampBefore")) return row.timestamp < selection.timestampBefore;
-  return row.company === selection.company && row.reportAs === selection.reportAs;
+  const { company, reportAs } = selection;
+  return row.company === company && row.reportAs === reportAs && !waitsForSubscription(row);
 }
 
 export function byWindow(a: KeptRow, b: KeptRow): number {

@@ -114,11 +114,7 @@ function storeView({ events, usage, outbox, facts, books }: Parts, bucketMs: num
     bucketMeters: () => take(() => usage.meters()),
     purgedUntil: () => take(() => events.purgedUntil),
     meterVersions: () => take(() => facts.versions),
-    dirtyWindows: (query) =>
-      take(() => {
-        const { windowMs, before, company, limit } = ownMembers(query);
-        return outbox.dirtyWindows(windowMs, before, company).slice(0, limit);
-      }),
+    dirtyWindows: (query) => take(() => outbox.dirtyWindows(ownMembers(query))),
     outbox: (query) => take(() => outbox.page(ownMembers(query))),
     skippedTotals: () => take(() => outbox.skippedTotals()),
     outboxTotals: () => take(() => outbox.totals()),

@@ -1,3 +1,4 @@
+import { NO_SUBSCRIPTION } from "../core/no-subscription.ts";
 import { owns } from "../core/own-member.ts";
 import type { HeldLane, HeldSelection, Release } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
@@ -55,5 +56,7 @@ function selected(connection: Connection, selection: HeldSelection): readonly [c
   if (owns(selection, "timestampBefore")) return ["timestamp < ?", selection.timestampBefore];
   const { names } = connection;
   const lane = [names.find(selection.company) ?? -1, names.find(selection.reportAs) ?? -1];
-  return ["company = ? AND report_as = ?", ...lane];
+  // No LIKE, for which an underscore is any letter.
+  const isLeft = `substr(coalesce(reason, ''), 1, ${NO_SUBSCRIPTION.length}) = '${NO_SUBSCRIPTION}'`;
+  return [`company = ? AND report_as = ? AND NOT ${isLeft}`, ...lane];
 }

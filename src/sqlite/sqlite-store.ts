@@ -136,11 +136,7 @@ function storeView(c: Connection, bucketMs: number): StoreView {
     bucketMeters: () => read(() => readBucketMeters(c)),
     purgedUntil: () => read(() => getMeta(c, "purged_until")),
     meterVersions: () => read(() => versions.readMeterVersions(c)),
-    dirtyWindows: (query) =>
-      read(() => {
-        const { windowMs, before, limit, company } = ownMembers(query);
-        return dirtyWindows(c, windowMs, before, limit, company);
-      }),
+    dirtyWindows: (query) => read(() => dirtyWindows(c, ownMembers(query))),
     outbox: (query) => read(() => readOutbox(c, query)),
     skippedTotals: () => read(() => skippedTotals(c)),
     outboxTotals: () => read(() => readOutboxTotals(c)),

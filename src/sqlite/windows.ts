@@ -1,41 +1,45 @@
 import { resultOf, type AggregateKind } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import { mergeBuckets } from "../core/usage.ts";
-import { sameBasis, type DirtyWindow, type NewOutboxRow } from "../engine/ports.ts";
+import { sameBasis, type DirtyWindow, type NewOutboxRow, type Store, type WindowPlace } from "../engine/ports.ts";
 import { readBuckets } from "./bucket-rows.ts";
 import type { Connection } from "./connection.ts";
 import { COVERS_USAGE } from "./outbox-query.ts";
 
 type WindowRow = readonly [meter: number, company: number, windowStart: number];
 
-/** Windows of this width with marks, that end at or before `before`; oldest first. */
+/** Windows of this width with marks, between `from` and `before`; oldest first, those of one begin by the codes of their names. */
 export function dirtyWindows(
   connection: Connection,
-  windowMs: number,
-  before: number,
-  limit: number,
-  only?: string,
+  { windowMs, from = Number.MIN_SAFE_INTEGER, before, after, company, limit }: Parameters<Store["dirtyWindows"]>[0],
 ): DirtyWindow[] {
-  const company = only === undefined ? {} : { only: connection.names.find(only) ?? -1 };
+  const { names } = connection;
   // SQLite's % keeps the sign of an instant before 1970, hence twice.
   const start = "start - ((start % CAST(:width AS INTEGER)) + CAST(:width AS INTEGER)) % CAST(:width AS INTEGER)";
   const rows = connection
     .sql<WindowRow>(
       `SELECT DISTINCT meter, company, ${start} AS window_start FROM dirty
-       WHERE start < :before AND window_start + :width <= :before ${only === undefined ? "" : "AND company = :only"}
+       WHERE start >= :from AND start < :before AND window_start >= :from AND window_start + :width <= :before
+         ${after === undefined ? "" : "AND (window_start, meter, company) > (:after_start, :after_meter, :after_company)"}
+         ${company === undefined ? "" : "AND company = :company"}
        ORDER BY window_start, meter, company LIMIT :limit`,
     )
     .raw()
-    .all({ width: windowMs, before, limit, ...company });
+    .all({
+      width: windowMs,
+      from: Math.max(from, after?.windowStart ?? from),
+      before,
+      limit,
+      ...(company === undefined ? {} : { company: names.find(company) ?? -1 }),
+      ...(after === undefined ? {} : placeOf(connection, after)),
+    });
   return rows.map(([meter, payer, windowStart]) =>
-    windowNow(
-      connection,
-      connection.names.text(meter),
-      connection.names.text(payer),
-      windowStart,
-      windowStart + windowMs,
-    ),
+    windowNow(connection, names.text(meter), names.text(payer), windowStart, windowStart + windowMs),
   );
+}
+
+function placeOf({ names }: Connection, { meter, company, windowStart }: WindowPlace): Record<string, number> {
+  return { after_start: windowStart, after_meter: names.find(meter) ?? -1, after_company: names.find(company) ?? -1 };
 }
 
 /** Inserts rows whose window is still as it was seen, and clears its marks when they cover it. Runs inside a write transaction. */
@@ -63,7 +67,7 @@ export function enqueueRows(
 /** Usage that is marked and not enqueued yet, per meter. */
 export function dueTotals(connection: Connection, windowMs: number): { meter: string; value: Decimal }[] {
   const totals = new Map<string, Decimal>();
-  const windows = dirtyWindows(connection, windowMs, Number.MAX_SAFE_INTEGER, -1);
+  const windows = dirtyWindows(connection, { windowMs, before: Number.MAX_SAFE_INTEGER, limit: -1 });
   for (const { meter, total, enqueuedRaw } of windows) {
     totals.set(meter, (totals.get(meter) ?? fromInteger(0)) + total - enqueuedRaw);
   }

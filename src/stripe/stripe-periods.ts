@@ -4,16 +4,21 @@ import type { ErrorCode } from "../core/errors.ts";
 import { windowStart } from "../core/window.ts";
 import { limits } from "../engine/limits.ts";
 import type { BilledPeriod, Clock, CustomerPeriods } from "../engine/ports.ts";
+import { earlierSpans } from "./earlier-periods.ts";
 import { failureOf, refusalOf } from "./report-answer.ts";
 import type { StripeConnection } from "./stripe-connection.ts";
 import type { StripeMeters } from "./stripe-meters.ts";
+import { unsubscribedCustomers } from "./unsubscribed-customers.ts";
 
 const SECOND_MS = 1_000;
 
 export interface StripePeriods {
   /** Present billing periods of all customers on the active meters; of several items on one meter, each. */
   read(): Promise<readonly BilledPeriod[]>;
-  /** One customer's, asked for now; null while the key may not read them, which was told. */
+  /**
+   * One customer's, asked for now, but for one who had none when asked for and is asked for again only so often; null while
+   * the key may not read them, which was told.
+   */
   ofCustomer(customer: string): Promise<CustomerPeriods | null>;
 }
 
@@ -31,6 +36,7 @@ export interface StripePeriodsOptions {
 export function stripePeriods({ connection, meters, clock, onNotice }: StripePeriodsOptions): StripePeriods {
   let known: { readonly at: number; readonly periods: readonly BilledPeriod[] } | null = null;
   let isRightMissing = false;
+  const unsubscribed = unsubscribedCustomers();
 
   async function list(now: number): Promise<readonly BilledPeriod[]> {
     const names = await meters.namesById();
@@ -67,7 +73,7 @@ export function stripePeriods({ connection, meters, clock, onNotice }: StripePer
         for await (const subscription of stripe.subscriptions.list({ customer, status: "all", limit: 100 }))
           if (!hasLongEnded(subscription, clock.now())) found.push(await periodsOf(connection, subscription, names));
       } catch (error) {
-        if (failureOf(error).message.startsWith("No such customer")) return { present: [], earlier: [] };
+        if (failureOf(error).message.startsWith("No such customer")) return NO_PERIODS;
         missesRight(error);
         return null;
       }
@@ -83,12 +89,22 @@ export function stripePeriods({ connection, meters, clock, onNotice }: StripePer
       const at = clock.now();
       if (known !== null && isSameHour(at, known.at)) return known.periods;
       known = { at, periods: await list(at) };
+      for (const { customer } of known.periods) unsubscribed.drop(customer);
       return known.periods;
     },
-    // The right is looked for again with the hour's reading.
-    ofCustomer: async (customer) => (isRightMissing ? null : ask(customer)),
+    ofCustomer: async (customer) => {
+      // The right is looked for again with the hour's reading.
+      if (isRightMissing) return null;
+      if (!unsubscribed.mayAsk(customer, hourOf(clock.now()))) return { ...NO_PERIODS, isRemembered: true };
+      const told = await ask(customer);
+      if (told !== null && told.present.length + told.earlier.length === 0) unsubscribed.keep(customer);
+      else unsubscribed.drop(customer);
+      return told;
+    },
   };
 }
+
+const NO_PERIODS: CustomerPeriods = { present: [], earlier: [] };
 
 /**
  * Read again a minute after each full hour, before the hour's windows are closed: a subscription that began in the hour
@@ -139,7 +155,7 @@ async function periodsOf(
     if (reportAs === undefined || part === null) continue;
     const lane = { customer, reportAs, item: item.id };
     present.push({ ...lane, ...part });
-    for (const span of earlierParts(subscription, item)) earlier.push({ ...lane, ...span, renews: true });
+    for (const span of earlierSpans(subscription, item)) earlier.push({ ...lane, ...span, renews: true });
   }
   return { present, earlier };
 }
@@ -175,30 +191,3 @@ function wasEndedAtOnce(
 function pausedAt({ status, trial_end: trialEnd }: Stripe.Subscription): number {
   return status === "paused" && trialEnd !== null ? trialEnd * SECOND_MS : Infinity;
 }
-
-/**
- * What an item has been billed for before its present period: Stripe tells since when, and not where the periods ended. The
- * last one is taken as short as its kind can be, so none ends later here than it did, and no usage is taken for in time.
- */
-function earlierParts(subscription: Stripe.Subscription, item: Stripe.SubscriptionItem): Pick<Part, "from" | "to">[] {
-  const from = item.current_period_start * SECOND_MS;
-  // An item that was added later bills from then on; one of the first days may be older than its subscription's making.
-  const isFirst = item.created <= subscription.created + FIRST_ITEMS_S;
-  const since = (isFirst ? subscription.start_date : item.created) * SECOND_MS;
-  const { interval, interval_count: count } = item.price.recurring ?? { interval: "day", interval_count: 1 };
-  const lastFrom = Math.max(since, from - (SHORTEST_DAYS.get(interval) ?? 1) * count * DAY_MS);
-  return [
-    { from: since, to: lastFrom },
-    { from: lastFrom, to: from },
-  ].filter((span) => span.from < span.to);
-}
-
-const DAY_MS = 86_400_000;
-/** Items made together with their subscription. */
-const FIRST_ITEMS_S = 60;
-const SHORTEST_DAYS: ReadonlyMap<string, number> = new Map([
-  ["day", 1],
-  ["week", 7],
-  ["month", 28],
-  ["year", 365],
-]);

@@ -375,10 +375,21 @@ export const PLANTED_BUGS = [
     edits: [
       {
         file: "src/engine/outbox/coverage.ts",
-        find: 'if (noSubscription === "send" || !isTold ||',
-        replace: "if (noSubscription !== undefined || !isTold ||",
+        find: 'noSubscription === "send" || !questions.isTold()',
+        replace: "noSubscription !== undefined || !questions.isTold()",
       },
     ],
     test: "test/stripe/no-subscription-property.test.ts",
+  },
+  {
+    name: "cut-usage-moved-behind-a-subscription",
+    edits: [
+      {
+        file: "src/memory/memory-row.ts",
+        find: " && !waitsForSubscription(row)",
+        replace: "",
+      },
+    ],
+    test: "test/memory/memory-store.test.ts",
   },
 ];

@@ -118,16 +118,22 @@ describe("periods()", () => {
         customer: "cus_one",
         created: seconds(START - 100 * DAY),
         start_date: seconds(START - 100 * DAY),
+        billing_cycle_anchor: seconds(START - 100 * DAY),
         ...changes,
       });
-    const billed = (created: number, recurring: object) => ({
+    const billed = (created: number, recurring: object, to = START + 20 * DAY) => ({
       data: [
-        { ...item("si", "mtr_1"), created: seconds(created), price: { recurring: { meter: "mtr_1", ...recurring } } },
+        {
+          ...item("si", "mtr_1"),
+          created: seconds(created),
+          current_period_end: seconds(to),
+          price: { recurring: { meter: "mtr_1", ...recurring } },
+        },
       ],
       has_more: false,
     });
     const monthly = { interval: "month", interval_count: 1 };
-    const told = {
+    const lasting = {
       running: one("running", { items: billed(START - 100 * DAY, monthly) }),
       added: one("added", { items: billed(START - 20 * DAY, monthly) }),
       begun: one("begun", { items: billed(START - 10 * DAY, { interval: "day", interval_count: 2 }) }),
@@ -138,6 +144,22 @@ describe("periods()", () => {
         items: billed(START - 100 * DAY, monthly),
       }),
     };
+    const yearly = { interval: "year", interval_count: 1 };
+    const changed = {
+      // From monthly to yearly: the present period begins where the anchor lies now.
+      upgraded: one("upgraded", {
+        billing_cycle_anchor: seconds(START - 10 * DAY),
+        items: billed(START - 100 * DAY, yearly, START + 355 * DAY),
+      }),
+      // The anchor was moved within a month: the last period was cut short.
+      moved: one("moved", {
+        billing_cycle_anchor: seconds(START - 10 * DAY),
+        items: billed(START - 100 * DAY, monthly),
+      }),
+      // The present period is none of the price's kind.
+      mixed: one("mixed", { items: billed(START - 100 * DAY, { interval: "week", interval_count: 1 }) }),
+    };
+    const told = { ...lasting, ...changed };
     let wanted: keyof typeof told = "running";
     const { reporter } = await scripted(({ path, query }) => {
       if (path === "/v1/billing/meters") return list(meter);
@@ -163,8 +185,50 @@ describe("periods()", () => {
     expect(await spans("added")).toEqual([running, [[-20, -10]]]);
     expect(await spans("begun")).toEqual([running, []]);
     expect(await spans("paused")).toEqual([[[-10, -1, false]], []]);
+    const oneDay = [
+      [-100, -11],
+      [-11, -10],
+    ];
+    expect(await spans("upgraded")).toEqual([[[-10, 355, true]], oneDay]);
+    expect([await spans("moved"), await spans("mixed")]).toEqual([
+      [running, oneDay],
+      [running, oneDay],
+    ]);
     expect(await reporter.customerPeriods?.("cus_two")).toEqual({ present: [], earlier: [] });
   });
+
+  it("of one who had none are asked for again only so often an hour, until the list of all names one", async () => {
+    const begun = new Set<string>();
+    const asked: string[] = [];
+    const { reporter, clock } = await scripted(({ path, query }) => {
+      if (path === "/v1/billing/meters") return list(meter);
+      const customer = query.get("customer");
+      if (customer !== null) asked.push(customer);
+      const named = customer === null ? [...begun] : [customer].filter((one) => begun.has(one));
+      return list(...named.map((one) => subscription(one, { customer: one, created: 0, start_date: 0 })));
+    });
+    const periodsOf = async (customer: string): Promise<number> =>
+      (await reporter.customerPeriods?.(customer))?.present.length ?? -1;
+    const ask = async (customers: readonly string[]): Promise<number> => {
+      const before = asked.length;
+      for (const customer of customers) await periodsOf(customer);
+      return asked.length - before;
+    };
+    const customers = Array.from({ length: limits.unsubscribedQuestionsPerHour + 10 }, (_, at) => `cus_${at}`);
+    await reporter.periods();
+    expect(await ask(customers)).toBe(customers.length);
+    expect(await ask(customers)).toBe(limits.unsubscribedQuestionsPerHour);
+    expect(await ask(customers)).toBe(0);
+    begun.add("cus_1").add("cus_new");
+    // Nobody who is new has to wait, and who has a subscription is asked for each time.
+    expect([await periodsOf("cus_1"), await periodsOf("cus_new"), await periodsOf("cus_new")]).toEqual([0, 1, 1]);
+    expect(asked.slice(-2)).toEqual(["cus_new", "cus_new"]);
+    clock.advance(limits.periodsAfterHourMs);
+    // Another hour, and another list: what it names is asked for, of the others as many as an hour has.
+    expect((await reporter.periods()).map(({ customer }) => customer)).toEqual(["cus_1", "cus_new"]);
+    expect(await ask(customers)).toBe(limits.unsubscribedQuestionsPerHour + 1);
+    expect([await periodsOf("cus_1"), await ask(customers)]).toEqual([1, 1]);
+  }, 120_000);
 
   it("of one customer are unknown as those of all are, told once", async () => {
     let reads = 0;

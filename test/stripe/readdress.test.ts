@@ -154,19 +154,129 @@ onBothStores("a refused report whose company has another customer since", (make)
     },
   );
 
-  it("is refused when the usage of its window moved in between, and nothing is changed", async () => {
-    const { say, sums, store, take, row } = await dead();
-    const before = await row(2);
-    const moves: Store = {
+  it("is added with what was counted in between", async () => {
+    const { say, sums, store, take, row, round, reporter, stripe } = await dead();
+    const time = (await row(2))?.windowStart ?? START;
+    let moves = 0;
+    const moving: Store = {
       ...store,
       enqueue: async (...given) => {
-        await take(chat("2", { time: before?.windowStart ?? START }));
+        moves += 1;
+        if (moves < limits.readdressTriesMax) await take(chat("2", { time }));
         return store.enqueue(...given);
       },
     };
-    await expect(say("readdress", 2, moves)).rejects.toMatchObject(refused);
-    expect(await row(2)).toEqual(before);
-    expect(await sums()).toMatchObject({ refused: "5.5" });
-    expect(await say("readdress", 2)).toMatchObject({ applied: true });
+    expect(await say("readdress", 2, moving)).toMatchObject({ applied: true });
+    expect(moves).toBe(limits.readdressTriesMax);
+    for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+    expect(stripe.total("chat_tokens", "cus_new")).toBe("13");
+    expect(await sums()).toMatchObject({ accepted: "14.5", reported: "14.5", refused: "0", due: "0" });
   });
+
+  it("waits for the same order while the usage of its window keeps moving, and no other order fits it then", async () => {
+    const { say, sums, store, take, row, round, reporter, stripe } = await dead();
+    const time = (await row(2))?.windowStart ?? START;
+    const moving: Store = {
+      ...store,
+      enqueue: async (...given) => {
+        await take(chat("2", { time }));
+        return store.enqueue(...given);
+      },
+    };
+    await expect(say("readdress", 2, moving)).rejects.toMatchObject({ ...refused, remedy: /Give the order again/ });
+    expect(await row(2)).toMatchObject({ state: "conflict", reason: "readdress: moved" });
+    for (const as of ["delivered", "resend", "write-off", "carry"] as const)
+      await expect(say(as, 2)).rejects.toMatchObject({ ...refused, remedy: /can be said: readdress \(/ });
+    await sums();
+    expect(await say("readdress", 2)).toMatchObject({ applied: true });
+    for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+    expect(stripe.total("chat_tokens", "cus_new")).toBe("15");
+    expect(await sums()).toMatchObject({ accepted: "16.5", reported: "16.5", refused: "0" });
+  });
+
+  it.each(["delivered", "resend", "write-off"] as const)(
+    "is billed once when another operator says %s beside it, at any step",
+    async (as) => {
+      const { say, sums, store, round, reporter, stripe, clock } = await dead();
+      const others: unknown[] = [];
+      const beside =
+        <Given extends readonly unknown[], Result>(work: (...given: Given) => Promise<Result>) =>
+        async (...given: Given): Promise<Result> => {
+          others.push(await say(as, 2).catch((error: unknown) => error));
+          return work(...given);
+        };
+      const crowded: Store = {
+        ...store,
+        enqueue: beside((...given) => store.enqueue(...given)),
+        laneTotals: beside(() => store.laneTotals()),
+      };
+      // The other one looked at it before this order, and decides after it.
+      const looked: Store = {
+        ...store,
+        changeRow: async (...given) => {
+          expect(await say("readdress", 2, crowded)).toMatchObject({ applied: true });
+          return store.changeRow(...given);
+        },
+      };
+      if (as === "resend") others.push(await say(as, 2, looked).catch((error: unknown) => error));
+      else await say("readdress", 2, crowded);
+      expect(others).toHaveLength(as === "resend" ? 3 : 2);
+      for (const other of others) expect(other).toMatchObject(refused);
+      for (let rounds = 0; rounds < 3; rounds++) {
+        await round(reporter);
+        clock.advance(MINUTE);
+      }
+      expect(stripe.total("chat_tokens", "cus_new")).toBe("5");
+      expect(await sums()).toMatchObject({ reported: "6.5", refused: "0" });
+    },
+  );
+
+  it("is billed once when two give the order at once", async () => {
+    const { say, sums, store, round, reporter, stripe, row } = await dead();
+    let isFirst = true;
+    const crowded: Store = {
+      ...store,
+      dirtyWindows: async (...given) => {
+        if (!isFirst) return store.dirtyWindows(...given);
+        isFirst = false;
+        expect(await say("readdress", 2)).toMatchObject({ applied: true, anew: { rowId: 4 } });
+        return store.dirtyWindows(...given);
+      },
+    };
+    expect(await say("readdress", 2, crowded)).toMatchObject({ applied: true, anew: { rowId: 4 } });
+    expect(await row(2)).toMatchObject({ state: "dead", reason: "readdress: moved (row 4)" });
+    for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+    expect(stripe.total("chat_tokens", "cus_new")).toBe("5");
+    expect(await sums()).toMatchObject({ reported: "6.5", refused: "0" });
+  });
+
+  it.each(["held", "sent"] as const)(
+    "is taken back when Stripe refuses the report once more and it is ordered to go out, or says that both did: %s",
+    async (anew) => {
+      const { say, sums, store, round, reporter, stripe, row, clock } = await dead();
+      const told = { rowId: 2, from: "conflict", to: "dead", reason: "rejected: gone", author: "webhook" } as const;
+      clock.advance(limits.identifierMemoryMs);
+      const crossed: Store = {
+        ...store,
+        enqueue: async (...given) => {
+          expect(await store.changeRow(told, clock.now())).toBe(true);
+          await say("resend", 2);
+          const inserted = await store.enqueue(...given);
+          if (anew === "held") return inserted;
+          stripe.createCustomer({ id: "cus_acme", metadata: {} });
+          await round(reporter);
+          return inserted;
+        },
+      };
+      const remedy = anew === "held" ? "Look at it again." : /Row 4 says its usage too and is on its way: cancel it/;
+      await expect(say("readdress", 2, crossed)).rejects.toMatchObject({ ...refused, remedy });
+      if (anew === "sent") return;
+      expect(await row(2)).toMatchObject({ state: "pending" });
+      await expect(say("resend", 4)).rejects.toMatchObject(refused);
+      stripe.createCustomer({ id: "cus_acme", metadata: {} });
+      await round(reporter);
+      expect([stripe.total("chat_tokens", "cus_acme"), stripe.total("chat_tokens", "cus_new")]).toEqual(["6", "0"]);
+      expect(await sums()).toMatchObject({ accepted: "6.5", reported: "6.5", refused: "0" });
+    },
+  );
 });

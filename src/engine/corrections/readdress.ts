@@ -18,7 +18,7 @@ export function isReaddressable(row: OutboxRow): boolean {
   return kind === "usage" && mode === "delta" && identifier !== null && (state === "dead" || isBegun(row));
 }
 
-/** Whether a process died while it addressed a report anew. */
+/** Whether a report is being addressed anew, or a process died meanwhile: nothing else may be decided about it. */
 export function isBegun({ state, reason }: OutboxRow): boolean {
   return state === "conflict" && reason?.startsWith(ORDERED) === true;
 }
@@ -33,12 +33,12 @@ export async function isRefusedForSure(store: Pick<Store, "rowHistory">, row: Ou
 /** The rows by which a report was addressed anew; null when it was not. */
 export async function readdressedRows(store: Pick<Store, "outbox">, row: OutboxRow): Promise<ReaddressedRows | null> {
   const rows = await windowRows(store, row);
-  const taken = rows.find(({ reason, state }) => state === "dead" && reason === takenFrom(row));
+  const taken = rows.findLast(({ reason, state }) => state === "dead" && reason === takenFrom(row));
   const anew = taken === undefined ? undefined : rows.find(({ sequence }) => sequence === taken.sequence + 1);
-  return taken === undefined || anew === undefined ? null : { taken, anew };
+  return taken === undefined || anew === undefined || isCounterpart(anew) ? null : { taken, anew };
 }
 
-/** Whether a row only takes the usage out of a refused report: nothing is to be decided about it. */
+/** Whether a row only takes the usage out of a refused report, or back into it: nothing is to be decided about it. */
 export function isCounterpart({ kind, identifier, reason }: OutboxRow): boolean {
   return kind === "usage" && identifier === null && reason?.startsWith(READDRESSED) === true;
 }
@@ -51,8 +51,9 @@ function takenFrom({ rowId }: OutboxRow): string {
 
 /**
  * Addresses a refused report's usage anew: one row takes it out of the report, another one holds it until its company's
- * customer of now is found, both or none. The report itself stays as it was refused. It is in conflict meanwhile, so that
- * nobody sends it again beside this. Throws METER_CORRECTION_REFUSED when it, or the usage of its window, moved.
+ * customer of now is found, both or none. The report itself stays as it was refused. It is in conflict meanwhile, and
+ * stays so until both rows are there: no other order fits it then, and this one may be given again, also by two at once.
+ * Throws METER_CORRECTION_REFUSED when it, or the usage of its window, moved.
  */
 export async function readdress(
   store: Store,
@@ -61,26 +62,56 @@ export async function readdress(
 ): Promise<ReaddressedRows> {
   const { author, now } = order;
   const { rowId } = row;
-  const change = { rowId, reason: `${ORDERED}${order.cause}`, author } as const;
-  if (!isBegun(row) && !(await store.changeRow({ ...change, from: "dead", to: "conflict" }, now))) throw moved(row);
-  const rows = (await readdressedRows(store, row)) ?? (await enqueueBoth(store, row, now));
-  const reason = rows === null ? (row.reason ?? "refused") : `${change.reason} (row ${rows.anew.rowId})`;
-  await store.changeRow({ ...change, reason, from: "conflict", to: "dead" }, now);
-  if (rows === null) throw moved(row);
-  return rows;
+  const begun = { rowId, reason: `${ORDERED}${order.cause}`, author } as const;
+  const begin = { ...begun, from: "dead", to: "conflict", seenReason: row.reason } as const;
+  if (!isBegun(row) && !(await store.changeRow(begin, now))) throw moved(row, "Look at it again.");
+  const rows = await bothRows(store, row, now);
+  if (rows === null) throw moved(row, "Give the order again: until then nothing else can be decided about the report.");
+  const reason = `${begun.reason} (row ${rows.anew.rowId})`;
+  if (await store.changeRow({ ...begun, reason, from: "conflict", to: "dead" }, now)) return rows;
+  // Another run of the order ended it, or the biller refused it once more: either way it stays refused.
+  const [present] = await store.outbox({ rowId, limit: 1 });
+  if (present?.state === "dead") return rows;
+  throw await goneOn(store, row, rows.anew, order);
 }
 
-async function enqueueBoth(store: Store, row: OutboxRow, now: number): Promise<ReaddressedRows | null> {
-  const basis = await basisOf(store, row);
-  const taken = takenRow(row, basis);
-  const inserted = await store.enqueue(
-    [
-      { basis, row: taken },
-      { basis: behind(basis, taken), row: anewRow(row, basis.nextSequence + 1) },
-    ],
-    now,
-  );
-  return inserted === 2 ? readdressedRows(store, row) : null;
+/** The rows of this order, whoever adds them; null while the usage of the window keeps moving. */
+async function bothRows(store: Store, row: OutboxRow, now: number): Promise<ReaddressedRows | null> {
+  for (let tries = 0; tries < limits.readdressTriesMax; tries++) {
+    const basis = await basisOf(store, row);
+    // Looked for after the basis was read: rows that another run adds from here on make this basis void.
+    const made = await readdressedRows(store, row);
+    if (made !== null) return made;
+    const taken = takenRow(row, basis);
+    const anew = anewRow(row, basis.nextSequence + 1);
+    const inserted = await store.enqueue(
+      [
+        { basis, row: taken },
+        { basis: behind(basis, taken), row: anew },
+      ],
+      now,
+    );
+    if (inserted === 2) break;
+  }
+  return readdressedRows(store, row);
+}
+
+/** The report goes out after all, since it was refused and ordered anew in between: its usage must not be said twice. */
+async function goneOn(
+  store: Store,
+  row: OutboxRow,
+  anew: OutboxRow,
+  { author, now }: { readonly author: string; readonly now: number },
+): Promise<MeterbookError> {
+  const undo = {
+    rowId: anew.rowId,
+    from: "held",
+    to: "dead",
+    reason: `${takenFrom(row)}, and taken back`,
+    author,
+  } as const;
+  if (await store.changeRow(undo, now)) return moved(row, "Look at it again.");
+  return moved(row, `Row ${anew.rowId} says its usage too and is on its way: cancel it, or the report itself.`);
 }
 
 function takenRow(row: OutboxRow, { nextSequence: sequence }: DirtyWindow): NewOutboxRow {
@@ -162,10 +193,7 @@ async function windowRows(store: Pick<Store, "outbox">, row: OutboxRow): Promise
   return (await store.outbox(window)).filter((each) => each.windowStart >= windowStart);
 }
 
-function moved({ rowId }: OutboxRow): MeterbookError {
-  return new MeterbookError(
-    "METER_CORRECTION_REFUSED",
-    `Report ${rowId}, or the usage of its window, changed meanwhile; it was not addressed anew.`,
-    { remedy: "Look at it again." },
-  );
+function moved({ rowId }: OutboxRow, remedy: string): MeterbookError {
+  const text = `Report ${rowId}, or the usage of its window, changed meanwhile; it was not addressed anew.`;
+  return new MeterbookError("METER_CORRECTION_REFUSED", text, { remedy });
 }

@@ -1,5 +1,6 @@
 import { MeterbookError } from "../../core/errors.ts";
 import { isRejected } from "../delivery/biller-notices.ts";
+import { LATE_AT_GATE } from "../delivery/delivery-gates.ts";
 import { limits } from "../limits.ts";
 import { theReport } from "./cancel.ts";
 import { isBegun, isCounterpart, isReaddressable, isRefusedForSure, readdress, readdressedRows } from "./readdress.ts";
@@ -49,7 +50,7 @@ export async function resolveRow({
   dryRun,
 }: RowResolution): Promise<ResolvedRow> {
   const row = await theReport(store, String(rowId));
-  const outcome = OUTCOMES[as](row);
+  const outcome = outcomeOf(as, row);
   if (outcome === null) throw refusal(`${as} does not fit report ${rowId}: it is ${stateOf(row)}.`, possibleFor(row));
   if (as !== "readdress" || !isBegun(row)) await assertNotReaddressed(store, row);
   if (outcome.resend === true) await assertResendable(store, row, now);
@@ -59,9 +60,10 @@ export async function resolveRow({
     const { anew } = await readdress(store, row, { author, cause, now });
     return { row, to: outcome.to, applied: true, anew };
   }
-  const change: RowChange = { rowId, from: row.state, reason: `${as}: ${cause}`, author, ...outcome };
+  const { state: from, reason: seenReason } = row;
+  const change: RowChange = { rowId, from, seenReason, reason: `${as}: ${cause}`, author, ...outcome };
   if (await store.changeRow(change, now)) return { row, to: outcome.to, applied: true, anew: null };
-  throw refusal(`Report ${rowId} is not ${row.state} any more; nothing was changed.`, "Look at it again.");
+  throw refusal(`Report ${rowId} is not ${stateOf(row)} any more; nothing was changed.`, "Look at it again.");
 }
 
 /** Its usage is another row's by now. */
@@ -101,7 +103,7 @@ async function assertResendable(store: Store, row: OutboxRow, now: number): Prom
 
 /** What can be ordered of a report in its state, in words. */
 function possibleFor(row: OutboxRow): string {
-  const orders = ROW_ORDERS.filter((order) => OUTCOMES[order](row) !== null);
+  const orders = ROW_ORDERS.filter((order) => outcomeOf(order, row) !== null);
   const [first, ...others] = orders;
   if (first === undefined) return WITHOUT_ORDERS[row.state] ?? "Look at it again.";
   return `Of this report can be said: ${[first, ...others].map((order) => `${order} (${MEANINGS[order]})`).join(", ")}.`;
@@ -128,6 +130,11 @@ const WITHOUT_ORDERS: Partial<Readonly<Record<OutboxState, string>>> = {
 
 type Outcome = Pick<RowChange, "to" | "resend" | "late">;
 
+/** What an order makes of a row; null when it does not fit. Of what is being addressed anew only that order does. */
+function outcomeOf(as: RowOrder, row: OutboxRow): Outcome | null {
+  return isBegun(row) && as !== "readdress" ? null : OUTCOMES[as](row);
+}
+
 const OUTCOMES: Readonly<Record<RowOrder, (row: OutboxRow) => Outcome | null>> = {
   delivered: ({ state }) => (state === "conflict" ? { to: "accepted" } : null),
   resend: (row) => {
@@ -145,9 +152,11 @@ const OUTCOMES: Readonly<Record<RowOrder, (row: OutboxRow) => Outcome | null>> =
 
 function isOnNoInvoice(row: OutboxRow): boolean {
   const { state, reason, late } = row;
-  if (state === "held") return reason === "late_usage" || reason === "too_old" || waitsForSubscription(row);
+  if (state === "held") return reason !== null && (TOO_LATE.includes(reason) || waitsForSubscription(row));
   return state === "dead" && late === "write_off";
 }
+
+const TOO_LATE: readonly string[] = ["late_usage", "too_old", LATE_AT_GATE];
 
 function stateOf({ state, reason }: OutboxRow): string {
   return reason === null ? state : `${state} (${reason})`;

@@ -1,8 +1,9 @@
 import { isInvoiceFinal } from "../outbox/billing-periods.ts";
-import { noSubscriptionReason, type Coverage } from "../outbox/coverage.ts";
+import { noSubscriptionReason, type Coverage, type NoSubscription } from "../outbox/coverage.ts";
 import { isTooOld } from "../outbox/late-usage.ts";
 import { limits } from "../limits.ts";
 import type { MeterStanding } from "../outbox/meter-modes.ts";
+import type { MayResend } from "./read-back.ts";
 import { isStillTotal } from "../outbox/set-mode.ts";
 import { SHADOW, type AttemptOutcome, type OutboxRow, type Store } from "../ports.ts";
 import type { Shadow } from "../outbox/shadow.ts";
@@ -16,14 +17,17 @@ export interface Gates {
   readonly standing: (reportAs: string) => Promise<MeterStanding>;
 }
 
-/** `readBack`: it was tried, and may be sent again only if the biller's books do not show it, or not at all. */
+/** `readBack`: it was tried, and may be sent again only if the biller's books do not show it, or not at all (MayResend). */
 export type Gate =
   | { readonly kind: "open" }
   | { readonly kind: "cancel"; readonly original: OutboxRow }
-  | { readonly kind: "readBack"; readonly mayResend: boolean }
+  | { readonly kind: "readBack"; readonly mayResend: MayResend }
   | { readonly kind: "closed"; readonly outcome: AttemptOutcome };
 
 const OPEN: Gate = { kind: "open" };
+
+/** Reason of rows that are held because their invoice became final while they waited to be sent. */
+export const LATE_AT_GATE = "late: its invoice became final before it was sent";
 
 /** Asks everything that may stand against sending a row, beginning with what needs no question. */
 export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promise<Gate> {
@@ -34,22 +38,32 @@ export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promis
   if (standing.kind === "mismatch" && !isTooOld(row.timestamp, now))
     return closed(waiting(`stripe_meter_mismatch: ${standing.reason}`, now));
   if (!fits(row, standing)) return closed(ended(row, OTHER_MODE));
-  const isFinal = await isLate(gates, row, now);
-  const unbilled = await unbilledReason(gates, row);
-  if (row.firstAttemptAt === null) {
-    if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
-    // Nothing is sent under its identifier yet: its meter's policy for late usage decides, as for any other.
-    if (isFinal) return closed({ kind: "held", reason: "late: its invoice became final before it was sent" });
-    // Its subscription ended while it waited.
-    if (unbilled !== null) return closed({ kind: "held", reason: unbilled });
-    const isTotal = await isTotalStill(gates, row, standing);
-    return isTotal ? OPEN : closed({ kind: "held", reason: "total: what its window holds changed before it was sent" });
-  }
+  return row.firstAttemptAt === null ? firstGate(gates, row, standing, now) : againGate(gates, row, now);
+}
+
+/** Nothing is sent under its identifier yet, so it may be held again. */
+async function firstGate(gates: Gates, row: OutboxRow, standing: MeterStanding, now: number): Promise<Gate> {
+  if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
+  // Its meter's policy for late usage decides, as for any other.
+  if (await isLate(gates, row, now)) return closed({ kind: "held", reason: LATE_AT_GATE });
+  const billing = await billingOf(gates, row);
+  if (billing.answer === "unasked") return closed(unasked(now));
+  // Its subscription ended while it waited.
+  if (billing.answer === "none") return closed({ kind: "held", reason: billing.reason });
+  const isTotal = await isTotalStill(gates, row, standing);
+  return isTotal ? OPEN : closed({ kind: "held", reason: "total: what its window holds changed before it was sent" });
+}
+
+async function againGate(gates: Gates, row: OutboxRow, now: number): Promise<Gate> {
+  const isOld = isTooOld(row.timestamp, now);
   // A total may be sent again at any age: it only replaces itself.
-  if (row.mode === "set")
-    return isTooOld(row.timestamp, now) ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
-  if (isFinal || unbilled !== null || isTooOld(row.timestamp, now)) return { kind: "readBack", mayResend: false };
-  return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: true };
+  if (row.mode === "set") return isOld ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
+  if (isOld) return { kind: "readBack", mayResend: "too_old" };
+  if (await isLate(gates, row, now)) return { kind: "readBack", mayResend: "invoice_final" };
+  const { answer } = await billingOf(gates, row);
+  if (answer === "unasked") return closed(unasked(now));
+  if (answer === "none") return { kind: "readBack", mayResend: "no_subscription" };
+  return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: "yes" };
 }
 
 /** A report that its total includes may have been refused since: its usage is to be billed by that report, or by none. */
@@ -102,12 +116,21 @@ async function isLate({ coverage, graceMs }: Gates, row: OutboxRow, now: number)
   return isInvoiceFinal(await coverage.periods({ customer, reportAs }), timestamp, now, graceMs);
 }
 
-/** Why the biller would put a row on no invoice; null where one bills it, and for what an operator ordered. */
-async function unbilledReason({ coverage }: Gates, row: OutboxRow): Promise<string | null> {
+/** Whether the biller would put a row on an invoice, or why not. What an operator ordered goes out in any case. */
+async function billingOf({ coverage }: Gates, row: OutboxRow): Promise<Billing> {
   const { customer, reportAs, timestamp, kind } = row;
-  if (customer === null || kind === "adjust") return null;
+  if (customer === null || kind === "adjust") return { answer: "billed" };
   const lane = { customer, reportAs };
-  return (await coverage.answer(lane, timestamp)) === "billed" ? null : noSubscriptionReason(lane);
+  const answer = await coverage.answer(lane, timestamp);
+  return answer === "none" ? { answer, reason: noSubscriptionReason(lane) } : { answer };
+}
+
+type Billing = { readonly answer: "billed" | "unasked" } | { readonly answer: "none"; readonly reason: NoSubscription };
+
+/** A question that was left for the next round is no answer: nothing is held, sent or read for it. */
+function unasked(now: number): AttemptOutcome {
+  const reason = "waits until the biller can be asked whether a subscription bills it";
+  return { kind: "wait", reason, nextAttemptAt: now + limits.unaskedWaitMs };
 }
 
 function closed(outcome: AttemptOutcome): Gate {

@@ -36,6 +36,8 @@ export interface DeliveryOptions {
   readonly pace: Pace;
   /** False = another node reports now; asked before each batch. */
   readonly keepLease: () => Promise<boolean>;
+  /** Told of each report that was refused for good or is in conflict, with its reason. */
+  readonly onRefused?: (reason: string) => void;
 }
 
 /** What became of the rows of one round. */
@@ -137,7 +139,9 @@ async function deliverRow(round: Round, claim: Claim, claimedAt: number): Promis
   const { row, token } = claim;
   const settle = async (outcome: AttemptOutcome): Promise<void> => {
     const isOurs = await store.settle(row.rowId, token, outcome, clock.now());
-    if (isOurs && outcome.kind !== "stopped") round.tally[outcome.kind] += 1;
+    if (!isOurs || outcome.kind === "stopped") return;
+    round.tally[outcome.kind] += 1;
+    if (outcome.kind === "dead" || outcome.kind === "conflict") round.onRefused?.(outcome.reason);
   };
   const putBack = (): Promise<void> => settle({ kind: "stopped", reason: round.stopped ?? row.reason ?? "put back" });
   const hasTime = (now: number): boolean =>

@@ -19,7 +19,7 @@ export interface Books {
   /** Keeps the pace of calls before each reading. */
   readonly pause: () => Promise<void>;
   readonly now: () => number;
-  /** The day's readings, those of comparing included. */
+  /** The day's readings, as far as rows like these may make them. */
   readonly readings: DailyReadings;
   /** Readings so far, and rows that found none left. */
   readonly spent: { reads: number; refused: number };
@@ -42,16 +42,19 @@ type Reading =
 /** Why the books are not read now: the round had its readings, or the day did. */
 type NoReading = "busy" | "used_up";
 
+/** Whether a row that the books do not show may be sent once more, or why never: no invoice would bill it. */
+export type MayResend = "yes" | "invoice_final" | "no_subscription" | "too_old";
+
 /**
  * What becomes of a row whose outcome is not known and that must not be sent again as it is: the biller may have counted
  * it and forgotten its identifier. Its own minute in the books decides. There: accepted. Not there, by two readings, long
  * after the last attempt, while a later report of ours is there: "send", once. Anything else is a person's to decide, or
- * looked at again later. `mayResend` false: it is never sent again, since its invoice is final.
+ * looked at again later.
  */
-export async function readBack(books: Books, row: OutboxRow, mayResend: boolean): Promise<"send" | AttemptOutcome> {
+export async function readBack(books: Books, row: OutboxRow, mayResend: MayResend): Promise<"send" | AttemptOutcome> {
   const reading = await readRow(books, row);
   const now = books.now();
-  const isTooOld = now - row.timestamp > limits.reportAgeMaxMs;
+  const isTooOld = mayResend === "too_old" || now - row.timestamp > limits.reportAgeMaxMs;
   if (reading.kind === "found") return { kind: "accepted", requestId: null, reason: "read_back" };
   if (reading.kind === "shared")
     return conflict(
@@ -104,7 +107,7 @@ const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
 /** The books do not show it: believed only long after the last attempt, twice, and beside a later report that they show. */
-async function absent(books: Books, row: OutboxRow, mayResend: boolean): Promise<"send" | AttemptOutcome> {
+async function absent(books: Books, row: OutboxRow, mayResend: MayResend): Promise<"send" | AttemptOutcome> {
   const now = books.now();
   // Instants to come were written under a wrong clock, and prove no time between.
   const quietAt = (row.lastAttemptAt ?? now) + limits.readBackQuietMs;
@@ -116,7 +119,9 @@ async function absent(books: Books, row: OutboxRow, mayResend: boolean): Promise
   const witness = await hasWitness(books, row);
   if (witness === "busy" || witness === "used_up") return { kind: "absent", ...turnAfter(books, now, witness) };
   if (!witness) return notThere("the biller's books show no later report either", now + limits.readBackWitnessMs);
-  if (!mayResend)
+  if (mayResend === "no_subscription")
+    return conflict(`${unknownFor(row, now)}; the biller's books do not show it, and no subscription bills it`);
+  if (mayResend !== "yes")
     return conflict(`late_usage: ${unknownFor(row, now)}, the biller's books do not show it, and its invoice is final`);
   if (row.resentAt !== null)
     return conflict(`${unknownFor(row, now)}; it was sent again, and the biller's books still do not show it`);

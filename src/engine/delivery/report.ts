@@ -13,7 +13,7 @@ import { closeEndedParts } from "../outbox/early-parts.ts";
 import { reconsider, releaseHeld } from "../outbox/held-reports.ts";
 import { lateReports } from "../outbox/late-reports.ts";
 import { limits } from "../limits.ts";
-import { openMeterModes, type MeterModes } from "../outbox/meter-modes.ts";
+import { openMeterModes, type MeterModes, type OnMeterFault } from "../outbox/meter-modes.ts";
 import { closeWindows, plannedRows } from "../outbox/outbox.ts";
 import { dailyReadings } from "./daily-readings.ts";
 import { pace, type Pace } from "./pace.ts";
@@ -93,10 +93,14 @@ async function round(options: ReportOptions, keepLease: () => Promise<boolean>):
   return { ...prepared.counts, ...delivered, shadow };
 }
 
-/** What was closed, or waits, for too long. A clock that is wrong, or has just jumped, says nothing of lateness. */
+/**
+ * What was closed, or waits, for too long. A clock that is wrong, or has just jumped, says nothing of lateness; that a round
+ * took longer than its clock is trusted is no jump, so the biller is asked once more.
+ */
 async function tellLate({ store, catalog, clock, trust, alarms: told, onNotice }: Round): Promise<void> {
+  const hasLeftTrust = trust.agreedAt() !== null && !trust.covers(clock.now());
+  if (trust.isWrong() || (hasLeftTrust && (await isOfClock(trust)))) return;
   const now = clock.now();
-  if (trust.isWrong() || (trust.agreedAt() !== null && !trust.covers(now))) return;
   const late = await lateReports(store, catalog, periodsOf(store), now);
   if (late !== null) onNotice?.({ code: "METER_REPORT_LATE", text: late });
   const held = await heldTooLong(store, told, now);
@@ -109,8 +113,11 @@ async function deliverRound(options: Round, modes: MeterModes): Promise<Delivery
   const { standing } = modes;
   const coverage = options.coverage.asking(limits.subscriptionQuestionsMax);
   const gates = { store, shadow, standing, coverage, graceMs: settings.report.graceMs };
-  const readings = await dailyReadings(store, clock.now());
-  const delivered = await deliver({ ...options, gates, readings, pace: options.pace ?? pace() });
+  const readings = await dailyReadings(store, clock.now(), "readBack");
+  const refusals = new Set<string>();
+  const onRefused = (reason: string): void => void refusals.add(reason);
+  const delivered = await deliver({ ...options, gates, readings, onRefused, pace: options.pace ?? pace() });
+  if (refusals.size > 0) onNotice?.({ code: "METER_REPORT_REFUSED", text: refusedText(delivered, [...refusals]) });
   if (delivered.accepted > 0) told.end("gave up");
   if (delivered.stopped !== null) {
     if (await isOfClock(trust)) return delivered;
@@ -123,7 +130,16 @@ async function deliverRound(options: Round, modes: MeterModes): Promise<Delivery
   return delivered;
 }
 
-/** Whether sending is stopped by the clock, which the reporter that measured it tells of by itself. */
+const REASONS_SHOWN_MAX = 5;
+
+/** Each row is refused once, so this is told when it happens and not again. */
+function refusedText({ dead, conflicts }: DeliverySummary, reasons: readonly string[]): string {
+  const shown = reasons.slice(0, REASONS_SHOWN_MAX).join("; ");
+  const more = reasons.length > REASONS_SHOWN_MAX ? `; and ${reasons.length - REASONS_SHOWN_MAX} reasons more` : "";
+  return `Of the reports of this round ${dead} were refused for good and ${conflicts} are in conflict: ${shown}${more}. \`meterbook outbox\` lists them; a person decides.`;
+}
+
+/** Whether the clock is wrong now, which the reporter that measured it tells of by itself. */
 async function isOfClock(trust: ClockTrust): Promise<boolean> {
   try {
     return (await trust.renew("now")) !== null;
@@ -159,10 +175,10 @@ async function prepare(options: Round): Promise<Prepared> {
   let modes: MeterModes | null = null;
   try {
     await assertAccount(store, await reporter.account());
-    modes = await modesOf(options, (reportAs, reason) => {
-      const fault = `mismatch ${reportAs}`;
-      if (reason === null) told.end(fault);
-      else told.raise(fault, { code: "METER_STRIPE_METER_MISMATCH", text: reason }, onNotice);
+    modes = await modesOf(options, (reportAs, fault) => {
+      const name = `meter ${reportAs}`;
+      if (fault === null) told.end(name);
+      else told.raise(name, fault, onNotice);
     });
     // A meter that is not what the configuration says of it is told at once, not when its first window closes.
     for (const { eventTimeWindow, reportAs } of (await reportDefinitions(options)).values())
@@ -241,11 +257,11 @@ type ClosingOptions = Pick<ReportOptions, "store" | "catalog" | "reporter" | "se
 
 async function modesOf(
   { store, catalog, reporter }: Pick<ReportOptions, "store" | "catalog" | "reporter">,
-  onMismatch?: (reportAs: string, reason: string | null) => void,
+  onFault?: OnMeterFault,
 ): Promise<MeterModes> {
   const definitions = (await reportDefinitions({ store, catalog })).values();
   const meter = (reportAs: string): Promise<MeterAnswer> => reporter.meter(reportAs);
-  return openMeterModes({ store, meter, definitions, ...(onMismatch === undefined ? {} : { onMismatch }) });
+  return openMeterModes({ store, meter, definitions, ...(onFault === undefined ? {} : { onFault }) });
 }
 
 async function openClosing(

@@ -18,7 +18,7 @@ export async function refreshPeriods(
   const present = await reporter.periods();
   const readAt = Number((await store.getNote(NOTE)) ?? Number.NaN);
   if (hourOf(readAt) === hourOf(now)) return present;
-  if (present.length > 0) await store.putPeriods([...cutShort(await store.periods(), present), ...present]);
+  if (present.length > 0) await store.putPeriods([...cutShort(await store.periods(), present, now), ...present]);
   await store.putNote(NOTE, String(now));
   return present;
 }
@@ -26,9 +26,16 @@ export async function refreshPeriods(
 /**
  * Known periods that are told no more since a new one began before their end, as by a new billing anchor: they ended there.
  * Else they would hold usage of the new period too, and make it late once their own end has passed. Another item's new
- * period ends one only where its own item is gone.
+ * period ends one only where its own item is gone. An item that is told no more, though its period is not over, was taken out
+ * of its subscription, and its period comes to no invoice, as that of a subscription which was ended at once: what is not
+ * reported of it yet is held, after the customer was asked, and goes out when the item is told again. What ended with its
+ * subscription is told for as long as the biller takes usage of it, and is over by then.
  */
-function cutShort(known: readonly BilledPeriod[], present: readonly BilledPeriod[]): readonly BilledPeriod[] {
+function cutShort(
+  known: readonly BilledPeriod[],
+  present: readonly BilledPeriod[],
+  now: number,
+): readonly BilledPeriod[] {
   const knownNames = new Set(known.map(periodName));
   const told = new Set(present.map(periodName));
   const items = new Set(present.map(itemKeyOf));
@@ -41,7 +48,9 @@ function cutShort(known: readonly BilledPeriod[], present: readonly BilledPeriod
       .filter(({ from }) => period.from < from && from < period.to)
       .filter((next) => isGone || itemOf(next) === itemOf(period))
       .map(({ from }) => from);
-    return inside.length === 0 || told.has(periodName(period)) ? [] : [{ ...period, to: Math.min(...inside) }];
+    if (told.has(periodName(period))) return [];
+    if (inside.length > 0) return [{ ...period, to: Math.min(...inside) }];
+    return isGone && now < period.to ? [{ ...period, to: period.from, renews: false }] : [];
   });
 }
 

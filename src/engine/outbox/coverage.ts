@@ -1,9 +1,14 @@
-import { periodName, periodsAt, periodsOf, type PeriodsOf } from "./billing-periods.ts";
-import type { BilledPeriod, BillerLane, CustomerPeriods, Store, UsageReporter } from "../ports.ts";
+import { periodsAt, periodsOf, type PeriodsOf } from "./billing-periods.ts";
+import { NO_SUBSCRIPTION } from "../../core/no-subscription.ts";
+import { openQuestions } from "./customer-questions.ts";
+import type { BilledPeriod, BillerLane, Store, UsageReporter } from "../ports.ts";
+import { nameOfPeriods, withTold } from "./told-periods.ts";
+
+export { waitsForSubscription } from "../../core/no-subscription.ts";
 
 /**
- * Whether the biller puts usage of an event time on an invoice. `unasked`: only the biller could say, and this round may ask
- * no more; the next one does.
+ * Whether the biller puts usage of an event time on an invoice. `unasked`: only the biller could say, and it did not answer
+ * or this round may ask no more; the next one does.
  */
 type CoverageAnswer = "billed" | "none" | "unasked";
 
@@ -15,11 +20,23 @@ export interface Coverage {
   readonly answer: (lane: BillerLane, timestamp: number) => Promise<CoverageAnswer>;
 }
 
+/** The coverage of one part of a round. */
+export interface PartCoverage extends Coverage {
+  /** How many customers it asked for. */
+  readonly questions: () => number;
+  /** It asks for nobody else: its questions are used up, or the biller does not answer. */
+  readonly isSpent: () => boolean;
+  /** Asks for a lane's customer as `answer` does. False = nothing came back by which any usage of it would be billed. */
+  readonly asksAnew: (lane: BillerLane) => Promise<boolean>;
+  /** A name of all that is known of a lane without asking: another one = it changed. Empty = no period is known. */
+  readonly knownAs: (lane: BillerLane) => Promise<string>;
+}
+
 /** The coverage of a whole round: its parts may each ask so many questions, and know what the others were told. */
 export interface RoundCoverage {
   /** Takes the present periods of all customers into account. */
   readonly learn: (present: readonly BilledPeriod[]) => void;
-  readonly asking: (questionsMax: number) => Coverage & { readonly questions: () => number };
+  readonly asking: (questionsMax: number) => PartCoverage;
 }
 
 export interface CoverageOptions {
@@ -34,74 +51,63 @@ export interface CoverageOptions {
 /** Opens what a round of reporting knows of the biller's subscriptions. */
 export function openCoverage({ store, reporter, noSubscription, onUntold }: CoverageOptions): RoundCoverage {
   let known = periodsOf(store);
-  let isTold = true;
-  const asked = new Map<string, Promise<void>>();
-  const fresh = new Map<string, CustomerPeriods>();
+  const questions = openQuestions(reporter, onUntold);
 
   const periods: PeriodsOf = async (lane) => {
-    const own = fresh.get(lane.customer);
-    return own === undefined ? known(lane) : merged(await known(lane), own, lane);
+    const own = questions.told(lane.customer);
+    return own === null ? known(lane) : withTold(await known(lane), own, lane);
   };
-
-  async function ask(customer: string): Promise<void> {
-    const told = reporter.customerPeriods === undefined ? null : await reporter.customerPeriods(customer);
-    if (told !== null) return void fresh.set(customer, told);
-    isTold = false;
-    if (reporter.customerPeriods === undefined) onUntold?.();
-  }
 
   async function isKnownBilled(lane: BillerLane, timestamp: number): Promise<boolean> {
     if (periodsAt(await periods(lane), timestamp).length > 0) return true;
     // A period that is told to renew and is over: the biller has not begun the next one yet.
-    const present = fresh.get(lane.customer)?.present ?? [];
+    const present = questions.told(lane.customer)?.present ?? [];
     return present.some(({ reportAs, renews, to }) => reportAs === lane.reportAs && renews && to <= timestamp);
   }
 
-  return {
-    learn: (present) => void (known = periodsOf(store, present)),
-    asking: (questionsMax) => {
-      let questions = 0;
-      return {
-        periods,
-        questions: () => questions,
-        answer: async (lane, timestamp) => {
-          if (noSubscription === "send" || !isTold || (await isKnownBilled(lane, timestamp))) return "billed";
-          if (!asked.has(lane.customer)) {
-            if (questions >= questionsMax) return "unasked";
-            questions += 1;
-            asked.set(lane.customer, ask(lane.customer));
-          }
-          await asked.get(lane.customer);
-          return !isTold || (await isKnownBilled(lane, timestamp)) ? "billed" : "none";
-        },
-      };
-    },
-  };
-}
+  const isAllBilled = (): boolean => noSubscription === "send" || !questions.isTold();
 
-/** What was told now goes before what is stored of the same periods; the earlier ones only fill what is not stored. */
-function merged(
-  known: readonly BilledPeriod[],
-  { present, earlier }: CustomerPeriods,
-  { reportAs }: BillerLane,
-): readonly BilledPeriod[] {
-  const own = present.filter((period) => period.reportAs === reportAs);
-  const told = new Set(own.map(periodName));
-  const kept = known.filter((period) => !told.has(periodName(period)));
-  const stored = new Set(kept.map(periodName));
-  const before = earlier.filter((period) => period.reportAs === reportAs && !stored.has(periodName(period)));
-  return [...before, ...kept, ...own];
+  function asking(questionsMax: number): PartCoverage {
+    let asked = 0;
+    const isSpent = (): boolean => asked >= questionsMax || questions.isSilent();
+    /** False = nothing is known of what the customer has now. */
+    const hasAsked = async (customer: string): Promise<boolean> => {
+      if (!questions.isAsked(customer)) {
+        if (isSpent()) return false;
+        asked += 1;
+        const isAnswered = await questions.ask(customer);
+        if (questions.isRemembered(customer)) asked -= 1;
+        return isAnswered;
+      }
+      return questions.ask(customer);
+    };
+    return {
+      periods,
+      questions: () => asked,
+      isSpent,
+      answer: async (lane, timestamp) => {
+        if (isAllBilled() || (await isKnownBilled(lane, timestamp))) return "billed";
+        if (!(await hasAsked(lane.customer))) return "unasked";
+        return isAllBilled() || (await isKnownBilled(lane, timestamp)) ? "billed" : "none";
+      },
+      asksAnew: async ({ customer, reportAs }) => {
+        if (isAllBilled()) return true;
+        await hasAsked(customer);
+        const own = questions.told(customer);
+        const isOfLane = (period: BilledPeriod): boolean => period.reportAs === reportAs;
+        return isAllBilled() || own?.present.some(isOfLane) === true || own?.earlier.some(isOfLane) === true;
+      },
+      knownAs: async (lane) => nameOfPeriods(await known(lane)),
+    };
+  }
+
+  return { learn: (present) => void (known = periodsOf(store, present)), asking };
 }
 
 /** Why usage is held that the biller would take and put on no invoice. */
-export type NoSubscription = `no_subscription: ${string}`;
+export type NoSubscription = `${typeof NO_SUBSCRIPTION} ${string}`;
 
 /** The reason of rows that nothing bills. */
 export function noSubscriptionReason({ customer, reportAs }: BillerLane): NoSubscription {
-  return `no_subscription: ${customer} has no subscription with a price of meter ${reportAs} at this time`;
-}
-
-/** Whether a held row waits for a subscription. */
-export function waitsForSubscription({ reason }: { readonly reason: string | null }): boolean {
-  return reason?.startsWith("no_subscription:") === true;
+  return `${NO_SUBSCRIPTION} ${customer} has no subscription with a price of meter ${reportAs} at this time`;
 }

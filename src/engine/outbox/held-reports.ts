@@ -1,8 +1,9 @@
 import type { LatePolicy, MeterDefinition } from "../../core/meter.ts";
 import { latePolicyOf, payerOf, reportDefinitions, type Closing, type Payer } from "./closing.ts";
-import { waitsForSubscription, type RoundCoverage } from "./coverage.ts";
+import { noSubscriptionReason, waitsForSubscription, type PartCoverage, type RoundCoverage } from "./coverage.ts";
 import { WRITTEN_OFF } from "./late-usage.ts";
 import { limits } from "../limits.ts";
+import { laneName, openLookedLanes, type LookedLanes } from "./looked-lanes.ts";
 import type { MeterModes } from "./meter-modes.ts";
 import { placementOf, releaseTimestamp, type Placement } from "./placement.ts";
 import type { HeldLane, OutboxRow, Release } from "../ports.ts";
@@ -44,6 +45,7 @@ async function placeHeld(
   payer: Payer,
 ): Promise<Placement | null> {
   const timestamp = await releaseTimestamp(closing, row, payer);
+  if (timestamp === null) return null;
   // An operator's word to carry it means whatever keeps it from an invoice of its own.
   return placementOf(closing, { ...row, timestamp }, payer, policyFor(definitions, row), row.late === "carry");
 }
@@ -51,7 +53,7 @@ async function placeHeld(
 /**
  * Gives held rows whose company has its one customer now that customer and an identifier; from then on they do not
  * change. Companies are looked at, not rows, so none is left out however many rows wait. `held` still wait. Those that
- * wait for a subscription are asked for in turn, a few in each round.
+ * wait for a subscription are asked for in turn, a few in each round, and their rows are read only when something is new.
  */
 export async function releaseHeld(
   round: Closing & { readonly asking: RoundCoverage["asking"] },
@@ -65,33 +67,47 @@ export async function releaseHeld(
   let released = 0;
   let held = 0;
   const lanes = inTurn(await store.heldLanes(), await store.getNote(ASKED_TO));
+  const looked = await openLookedLanes(store, lanes, now);
   for (const { lane, payer } of await payers(closing, lanes)) {
     if (payer.kind === "found") {
       await modes.keep(lane.reportAs, payer.keepsLast);
       const asked = coverage.questions();
-      const done = await releaseLane(closing, definitions, lane, payer);
+      const isNew = await hasNews(coverage, looked, lane, payer.customer);
+      const done = isNew ? await releaseLane(closing, definitions, lane, payer) : { ...NOTHING_NEW, held: lane.rows };
       released += done.released;
       held += done.held;
-      if (coverage.questions() > asked && coverage.questions() === limits.heldSubscriptionQuestionsMax)
-        await store.putNote(ASKED_TO, nameOf(lane));
+      if (isNew && !done.isOpen)
+        looked.keep(lane, await coverage.knownAs({ customer: payer.customer, reportAs: lane.reportAs }));
+      if (coverage.questions() > asked && coverage.isSpent()) await store.putNote(ASKED_TO, laneName(lane));
       continue;
     }
     held += lane.rows;
-    if (lane.reason !== payer.reason) await store.hold(lane, payer.reason, now);
+    if (lane.reason !== payer.reason && !waitsForSubscription(lane)) await store.hold(lane, payer.reason, now);
   }
+  await looked.write();
   return { released, held };
 }
 
-/** The lane with which the last round used up its questions. */
+const NOTHING_NEW = { released: 0, isOpen: false };
+
+/** The lane with which the last round ended its questions. */
 const ASKED_TO = "held.asked_to";
 
-function nameOf({ company, reportAs }: HeldLane): string {
-  return JSON.stringify([company, reportAs]);
+/** Whether any row of a lane may have got another place: false for one that waits for a subscription, of which nothing new is told. */
+async function hasNews(
+  coverage: PartCoverage,
+  looked: LookedLanes,
+  lane: HeldLane,
+  customer: string,
+): Promise<boolean> {
+  const billed = { customer, reportAs: lane.reportAs };
+  if (lane.reason !== noSubscriptionReason(billed)) return true;
+  return !looked.isAsBefore(lane, await coverage.knownAs(billed)) || coverage.asksAnew(billed);
 }
 
 /** The lanes in a fixed order that begins behind this one. */
 function inTurn(lanes: readonly HeldLane[], askedTo: string | null): readonly HeldLane[] {
-  const sorted = lanes.map((lane) => ({ lane, name: nameOf(lane) })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const sorted = lanes.map((lane) => ({ lane, name: laneName(lane) })).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const next = askedTo === null ? [] : sorted.filter(({ name }) => name > askedTo);
   return [...next, ...sorted.slice(0, sorted.length - next.length)].map(({ lane }) => lane);
 }
@@ -136,14 +152,19 @@ async function payers(
   return answers;
 }
 
-/** Releases a lane's rows, page by page; `held` are those that wait: for a subscription, or another row of their window at the biller. */
+/**
+ * Releases a lane's rows, page by page; `held` are those that wait: for a subscription, or another row of their window at the
+ * biller. `isOpen`: some could be released in the next round, though nothing new is told of their customer.
+ */
 async function releaseLane(
   closing: Closing,
   definitions: Definitions,
   { company, reportAs }: HeldLane,
   payer: Payer,
-): Promise<{ readonly released: number; readonly held: number }> {
+): Promise<{ readonly released: number; readonly held: number; readonly isOpen: boolean }> {
   const { store, account, now } = closing;
+  const canWait = payer.kind === "none" || payer.keepsLast !== null;
+  let isOpen = false;
   await keepAccount(store, account);
   const limit = limits.releaseRowsMax;
   let released = 0;
@@ -159,14 +180,18 @@ async function releaseLane(
     for (const row of rows) {
       if (seen.has(row.rowId)) continue;
       const placement = await placeHeld(closing, definitions, row, payer);
+      // Where reports add up, nothing but an answer of the biller is waited for.
+      if (placement === null && canWait) isOpen = true;
       if (placement !== null && placement.customer !== null && placement.identifier !== null)
         releases.push(releaseOf(row, placement));
       else if (await staysHeld(closing, row, placement)) waiting.add(row.rowId);
     }
-    released += (await closing.keepLease()) ? await store.release(releases, now) : 0;
+    const done = (await closing.keepLease()) ? await store.release(releases, now) : 0;
+    if (done < releases.length) isOpen = true;
+    released += done;
     held += waiting.size;
     const last = rows.at(-1);
-    if (last === undefined || rows.length < limit + seen.size) return { released, held };
+    if (last === undefined || rows.length < limit + seen.size) return { released, held, isOpen };
     seen = new Set(rows.filter(({ windowEnd }) => windowEnd > last.windowStart).map(({ rowId }) => rowId));
     windowFrom = last.windowStart;
   }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../core/errors.ts";
 import type { MeterDefinition } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import type { MeterAnswer, Store } from "../ports.ts";
@@ -17,14 +18,20 @@ export interface MeterModes {
   readonly keep: (reportAs: string, keepsLast: "hour" | "day" | null) => Promise<void>;
 }
 
-/** `onMismatch` is called for each meter that is not reported to because it adds up otherwise. */
+/** Why nothing is sent to one of the biller's meters, in a sentence; null = nothing stands against it any more. */
+export type OnMeterFault = (
+  reportAs: string,
+  fault: { readonly code: ErrorCode; readonly text: string } | null,
+) => void;
+
+/** `onFault` is called for each meter that is asked for. */
 export async function openMeterModes(options: {
   readonly store: Pick<Store, "getNote" | "putNote">;
   readonly meter: (reportAs: string) => Promise<MeterAnswer>;
   readonly definitions: Iterable<MeterDefinition>;
-  readonly onMismatch?: (reportAs: string, reason: string | null) => void;
+  readonly onFault?: OnMeterFault;
 }): Promise<MeterModes> {
-  const { store, onMismatch } = options;
+  const { store, onFault } = options;
   const known = await knownModes(store);
   const wanted = new Map<string, AddsUp>();
   for (const definition of options.definitions) {
@@ -34,9 +41,15 @@ export async function openMeterModes(options: {
   return {
     standing: async (reportAs) => {
       const answer = await options.meter(reportAs);
-      if (answer.kind !== "ready") return answer;
+      if (answer.kind !== "ready") {
+        onFault?.(reportAs, {
+          code: "METER_STRIPE_METER_MISSING",
+          text: `${answer.reason} Its usage is held until one fits.`,
+        });
+        return answer;
+      }
       const reason = mismatchOf(reportAs, answer.keepsLast, wanted.get(reportAs), known[reportAs]);
-      onMismatch?.(reportAs, reason);
+      onFault?.(reportAs, reason === null ? null : { code: "METER_STRIPE_METER_MISMATCH", text: reason });
       return reason === null ? answer : { kind: "mismatch", reason };
     },
     keep: async (reportAs, keepsLast) => {

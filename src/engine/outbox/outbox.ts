@@ -14,34 +14,24 @@ export interface ClosedUsage {
 
 /**
  * Puts the usage of ended windows into the outbox; late usage becomes the next row of its window. One transaction holds
- * a row and the mark it clears. A window that cannot be closed now is left as it is, and keeps none of the others waiting.
+ * a row and the mark it clears. Each window is looked at once: one that cannot be closed now, or changes as fast as it is
+ * read, is left for the next round, and keeps none of the others waiting.
  */
 export async function closeWindows(closing: Closing, modes: Pick<MeterModes, "keep">): Promise<ClosedUsage> {
   const { store, report, now } = closing;
   const eras = await nextEras(store, report.windowMs, now);
   await keepEras(store, eras);
   const held: NewOutboxRow[] = [];
-  const postponed = new Set<string>();
   let closed = 0;
-  let before = "";
+  let last: DirtyWindow | undefined;
   for (;;) {
-    const limit = limits.closeWindowsMax + postponed.size;
-    const found = await closableWindows(store, eras, now, report.latenessMs, limit);
-    const windows = found.filter((window) => !postponed.has(keyOf(window)));
-    const seen = windows.map((window) => `${keyOf(window)} ${window.nextSequence}`).join("\n");
-    // The same windows again: they change as fast as they are read. The next round takes them.
-    if (windows.length === 0 || seen === before || !(await closing.keepLease())) return { closed, held };
-    before = seen;
-    const planned = await plannedRows(closing, windows);
-    for (const window of planned.postponed) postponed.add(keyOf(window));
-    const made = await enqueueRows(closing, modes, planned.rows);
+    const windows = await closableWindows(store, eras, now, report.latenessMs, limits.closeWindowsMax, last);
+    last = windows.at(-1);
+    if (last === undefined || !(await closing.keepLease())) return { closed, held };
+    const made = await enqueueRows(closing, modes, (await plannedRows(closing, windows)).rows);
     closed += made.closed;
     held.push(...made.held);
   }
-}
-
-function keyOf({ meter, company, windowStart }: DirtyWindow): string {
-  return JSON.stringify([meter, company, windowStart]);
 }
 
 /** Puts planned rows into the outbox, those whose window is still as it was read. */

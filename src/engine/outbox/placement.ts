@@ -4,7 +4,7 @@ import { boundariesOf, periodsAt } from "./billing-periods.ts";
 import type { Closing, HeldReason, Payer } from "./closing.ts";
 import { noSubscriptionReason, waitsForSubscription } from "./coverage.ts";
 import { carriedMinute, isTooOld, latenessOf, WRITTEN_OFF } from "./late-usage.ts";
-import type { BilledPeriod, NewOutboxRow, OutboxRow } from "../ports.ts";
+import type { BilledPeriod, BillerLane, NewOutboxRow, OutboxRow } from "../ports.ts";
 import { recordIdentifier } from "./record-identifier.ts";
 import { setTimestamp, setTotal, setWindow } from "./set-mode.ts";
 
@@ -90,15 +90,32 @@ function tooLate(row: Placeable, reason: "too_old" | "late_usage", policy: "hold
 /**
  * The event time that a row which was held states once its customer is known: its own, or where a billing period begins or
  * ends inside its window, that of a part whose invoice is open. It was closed as one, so it cannot be cut any more. What
- * waits for a subscription was cut where one began: it is usage of before, and stays there.
+ * waits for a subscription was cut where one began: it is usage of before, and stays there. Null = only the biller could say
+ * what bills its window, and is to be asked in the next round.
  */
-export async function releaseTimestamp(closing: Closing, row: OutboxRow, payer: Payer): Promise<number> {
+export async function releaseTimestamp(closing: Closing, row: OutboxRow, payer: Payer): Promise<number | null> {
   if (payer.kind === "none" || payer.keepsLast !== null || waitsForSubscription(row)) return row.timestamp;
-  const periods = await closing.coverage.periods({ customer: payer.customer, reportAs: row.reportAs });
+  const lane = { customer: payer.customer, reportAs: row.reportAs };
+  if (!(await knowsWindow(closing, lane, row.windowStart, row.windowEnd))) return null;
+  const periods = await closing.coverage.periods(lane);
   if (isOpen(closing, periods, row.timestamp)) return row.timestamp;
   const parts = windowParts({ from: row.windowStart, to: row.windowEnd }, boundariesOf(periods));
   const part = parts.findLast(({ from }) => isOpen(closing, periods, from));
   return part === undefined ? row.timestamp : ownMinute(part.from, part.to, row.sequence);
+}
+
+/**
+ * Asks what bills a window at its first and at its last instant, so that its periods hold what there is to know before it is
+ * cut by them. False = that could not be learned in this round.
+ */
+export async function knowsWindow(
+  { coverage }: Pick<Closing, "coverage">,
+  lane: BillerLane,
+  from: number,
+  to: number,
+): Promise<boolean> {
+  const first = await coverage.answer(lane, from);
+  return first !== "unasked" && (await coverage.answer(lane, to - 1)) !== "unasked";
 }
 
 function isOpen(closing: Closing, periods: readonly BilledPeriod[], timestamp: number): boolean {

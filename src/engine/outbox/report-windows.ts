@@ -1,7 +1,6 @@
 import type { Decimal } from "../../core/decimal.ts";
-import { isClosed } from "../../core/window.ts";
 import { limits } from "../limits.ts";
-import type { DirtyWindow, Store, StoreView } from "../ports.ts";
+import type { DirtyWindow, Store, StoreView, WindowPlace } from "../ports.ts";
 
 /** From which event time on usage is reported in windows of which width, milliseconds UTC. */
 export interface ReportEra {
@@ -46,29 +45,27 @@ function storable(era: ReportEra): ReportEra {
   return { ...era, from: Math.max(era.from, Number.MIN_SAFE_INTEGER) };
 }
 
-/** Windows with unreported usage that ended at least `latenessMs` ago, oldest first, each of its own era's width. */
+/**
+ * Windows with unreported usage that ended at least `latenessMs` ago, oldest first, each of its own era's width; only those
+ * behind `after`.
+ */
 export async function closableWindows(
   store: StoreView,
   eras: readonly ReportEra[],
   now: number,
   latenessMs: number,
   limit: number = limits.closeWindowsMax,
+  after?: WindowPlace,
 ): Promise<readonly DirtyWindow[]> {
   const found: DirtyWindow[] = [];
   for (const [at, { from, windowMs }] of eras.entries()) {
     const until = eras[at + 1]?.from ?? Number.MAX_SAFE_INTEGER;
-    const before = Math.min(now - latenessMs, until);
-    // With several eras, windows of the others come along; those of older eras are the oldest, and are closed first.
-    const windows = await store.dirtyWindows({
-      windowMs,
-      before,
-      limit: eras.length === 1 ? limit : limits.heldRowsMax,
-    });
-    found.push(
-      ...windows.filter(({ windowStart, windowEnd }) => windowStart >= from && isClosed(windowEnd, now, latenessMs)),
-    );
+    if (found.length >= limit) break;
+    if (after !== undefined && until <= after.windowStart) continue;
+    const query = { windowMs, from, before: Math.min(now - latenessMs, until), limit: limit - found.length };
+    found.push(...(await store.dirtyWindows(after === undefined ? query : { ...query, after })));
   }
-  return found.slice(0, limit);
+  return found;
 }
 
 /** Windows with unreported usage that ended before `now`, by the widths in use. */

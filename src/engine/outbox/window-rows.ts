@@ -6,7 +6,7 @@ import { boundariesOf, isInvoiceFinal } from "./billing-periods.ts";
 import { latePolicyOf, payerOf, type Closing, type Payer } from "./closing.ts";
 import { isTooOld } from "./late-usage.ts";
 import { limits } from "../limits.ts";
-import { placementOf, type Placeable } from "./placement.ts";
+import { knowsWindow, placementOf, type Placeable } from "./placement.ts";
 import { NOTHING_TO_SEND, type DirtyWindow, type NewOutboxRow, type OutboxRow } from "../ports.ts";
 import { partTotals } from "./window-parts.ts";
 
@@ -122,7 +122,10 @@ async function payerOfWindow(closing: Closing, basis: DirtyWindow, definition: M
   return payerOf(closing, { company, reportAs: definition.reportAs });
 }
 
-/** How the usage falls into parts. Null = the parts are not the window any more: it changed while they were read. */
+/**
+ * How the usage falls into parts. Null = the parts are not the window any more: it changed while they were read; or what
+ * bills it could not be learned in this round.
+ */
 async function sharesOf(
   closing: Closing,
   basis: DirtyWindow,
@@ -139,6 +142,8 @@ async function sharesOf(
   // Where the last report stays, parts would overwrite each other.
   const canCut = payer.kind === "found" && payer.keepsLast === null;
   const lane = payer.kind === "found" ? { customer: payer.customer, reportAs: definition.reportAs } : null;
+  // Asked before the periods are read: a subscription that is minutes old cuts the window too.
+  if (lane !== null && !(await knowsWindow(closing, lane, window.from, Math.min(until, window.to)))) return null;
   const periods = lane === null ? [] : await closing.coverage.periods(lane);
   const parts = canCut ? windowParts(window, boundariesOf(periods)) : [window];
   if (parts.length === 1) return until < window.to || whole.raw === 0n ? [] : [whole];

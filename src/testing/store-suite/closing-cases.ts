@@ -111,6 +111,38 @@ export const closingCases: readonly StoreCase[] = [
     },
   },
   {
+    title: "goes through the marked windows page by page, though what it has read is closed meanwhile",
+    run: async ({ store, same }) => {
+      const companies = ["beta", "acme", "Ωmega", "zeta"];
+      const hours = [2, 0, 1];
+      const entries = hours.flatMap((hour) =>
+        companies.flatMap((company) => [
+          counted({ id: `${company}-${hour}`, company, time: HOUR + hour * HOUR_MS }, 5),
+          counted({ id: `${company}-${hour}-more`, company, time: HOUR + hour * HOUR_MS + HALF_MS }, 5),
+        ]),
+      );
+      await store.ingest(entries, HOUR);
+      const query = { windowMs: HOUR_MS, from: HOUR + HOUR_MS, before: HOUR * 2, limit: 3 };
+      const seen: string[] = [];
+      let page = await store.dirtyWindows(query);
+      for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
+        seen.push(...page.map(({ company, windowStart }) => `${(windowStart - HOUR) / HOUR_MS} ${company}`));
+        // Of every other page one window is left as it is.
+        const closed = seen.length % 2 === 0 ? page : page.slice(1);
+        await store.enqueue(
+          closed.map((basis) => ({ basis, row: reportOf(basis, { raw: basis.total }) })),
+          HOUR,
+        );
+        page = await store.dirtyWindows({ ...query, after });
+      }
+      same(
+        seen.map((name) => name.slice(0, 1)),
+        ["1", "1", "1", "1", "2", "2", "2", "2"],
+      );
+      same(seen.toSorted(), [1, 2].flatMap((hour) => companies.map((company) => `${hour} ${company}`)).toSorted());
+    },
+  },
+  {
     title: "tells the part of the sums that was not sent on purpose",
     run: async ({ store, same }) => {
       await store.ingest(usage, HOUR);

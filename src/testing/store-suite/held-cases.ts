@@ -1,4 +1,5 @@
 import { fromInteger } from "../../core/decimal.ts";
+import { NO_SUBSCRIPTION } from "../../core/no-subscription.ts";
 import { limits } from "../../engine/limits.ts";
 import { FINAL_HOLDS, type AttemptOutcome, type OutboxRow, type Release, type Store } from "../../engine/ports.ts";
 import { claim, onlyClaim, rowsOf } from "./outbox-cases.ts";
@@ -89,6 +90,27 @@ export const heldCases: readonly StoreCase[] = [
       const releases = rows.map((row) => ({ ...releaseOf(row), customer: "cus_1", identifier: `mb_${row.rowId}` }));
       same([await store.release(releases, HOUR), await store.release(releases, HOUR)], [2, 0]);
       same(await store.heldLanes(), []);
+    },
+  },
+  {
+    title: "leaves rows that wait for a subscription as they are when their lane is held, and changes one by itself",
+    run: async ({ store, same }) => {
+      await withHeld(store, "acme", 3);
+      const [first, second] = await rowsOf(store);
+      if (first === undefined || second === undefined) throw new Error("no rows");
+      const unbilled = `${NO_SUBSCRIPTION} cus_1 has none`;
+      await store.hold({ rowId: first.rowId }, unbilled, HOUR);
+      // Begins alike, for a pattern in which an underscore is any letter.
+      await store.hold({ rowId: second.rowId }, "no-subscription: at all", HOUR);
+      await store.hold({ company: "acme", reportAs: "tokens" }, "two_customers", HOUR + 1);
+      const reasons = async (): Promise<unknown> => (await rowsOf(store)).map(({ reason }) => reason);
+      same(await reasons(), [unbilled, "two_customers", "two_customers"]);
+      same((await store.rowHistory(first.rowId)).length, 1);
+      await store.hold({ rowId: first.rowId }, "no_customer", HOUR + 2);
+      same(await reasons(), ["no_customer", "two_customers", "two_customers"]);
+      await store.hold({ rowId: first.rowId }, unbilled, HOUR + 3);
+      await store.hold({ timestampBefore: first.timestamp + 1 }, "too_old", HOUR + 4);
+      same(await reasons(), ["too_old", "two_customers", "two_customers"]);
     },
   },
   {

@@ -57,3 +57,36 @@ it("tells once that no clear answer comes", async () => {
   }
   expect(notices.map(({ code }) => code)).toEqual(["METER_STRIPE_UNREACHABLE"]);
 });
+
+it("tells of refused reports in the round in which it happens, with the reason", async () => {
+  const { clock, take, round, notices } = world();
+  const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+  await take(chat("5"));
+  clock.set(START + HOUR + 5 * MINUTE);
+  reporter.answerNext({ counts: false, answer: { kind: "dead", reason: "no_such_customer: cus_1", requestId: null } });
+  await round(reporter);
+  clock.advance(MINUTE);
+  await round(reporter);
+  expect(notices.map(({ code }) => code)).toEqual(["METER_REPORT_REFUSED"]);
+  expect(notices[0]?.text).toContain("1 were refused for good and 0 are in conflict: no_such_customer: cus_1.");
+});
+
+it("tells once of a meter that the biller does not have, and again when it goes anew", async () => {
+  const { clock, take, round, notices } = world();
+  const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+  reporter.setMeter("chat_tokens", { kind: "missing", reason: "There is none." });
+  await take(chat("5"));
+  clock.set(START + HOUR + 5 * MINUTE);
+  for (let rounds = 0; rounds < 2; rounds++) await round(reporter);
+  expect(notices.map(({ code, text }) => [code, text])).toEqual([
+    ["METER_STRIPE_METER_MISSING", "There is none. Its usage is held until one fits."],
+  ]);
+  reporter.setMeter("chat_tokens", { kind: "ready", keepsLast: null });
+  await round(reporter);
+  expect(reporter.total("chat_tokens", "cus_1")).toBe("5");
+  reporter.setMeter("chat_tokens", { kind: "missing", reason: "There is none." });
+  await take(chat("1", { time: START + HOUR }));
+  clock.set(START + 2 * HOUR + 5 * MINUTE);
+  await round(reporter);
+  expect(notices).toHaveLength(2);
+});

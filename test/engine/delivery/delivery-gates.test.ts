@@ -132,17 +132,38 @@ describe("a report that no subscription bills", () => {
   });
   const reason = "no_subscription: cus_1 has no subscription with a price of meter chat_tokens at this time";
 
-  it("is held again, also while nobody may be asked, but not one that an operator ordered", async () => {
+  it("is held again, but not one that an operator ordered", async () => {
     expect(await gate({}, unbilled("none"))).toEqual(["held", reason]);
-    expect(await gate({}, unbilled("unasked"))).toEqual(["held", reason]);
     expect(await gate({ kind: "adjust" }, unbilled("none"))).toEqual(["open"]);
     expect(await gate({ customer: null }, unbilled("none"))).toEqual(["open"]);
     expect(await gate({}, unbilled("none"), OLD)).toEqual(["dead", expect.stringContaining("too_old")]);
   });
 
   it("is read back once it was tried, and never sent again, unless it is a total", async () => {
-    expect(await gate(TRIED, unbilled("none"))).toEqual(["readBack", false]);
+    expect(await gate(TRIED, unbilled("none"))).toEqual(["readBack", "no_subscription"]);
     expect(await gate({ ...TRIED, mode: "set" }, { ...unbilled("none"), ...keepsHour })).toEqual(["open"]);
+  });
+
+  it("waits a minute while nobody may be asked: it is neither held nor sent, and no books are read for it", async () => {
+    const nextAttemptAt = NOW + limits.unaskedWaitMs;
+    const why = "waits until the biller can be asked whether a subscription bills it";
+    const old = { ...TRIED, firstAttemptAt: NOW - limits.resendSafeMs };
+    for (const row of [{}, TRIED, old])
+      expect(await gateFor(gatesWith(unbilled("unasked")), { ...ROW, ...row }, NOW)).toEqual({
+        kind: "closed",
+        outcome: { kind: "wait", reason: why, nextAttemptAt },
+      });
+  });
+
+  it("is not asked for where the answer would change nothing", async () => {
+    const unasked = { answer: asked };
+    const none = { coverage: { ...unasked, periods: async () => [] } };
+    expect(await gate({}, none, OLD)).toEqual(["dead", expect.stringContaining("too_old")]);
+    expect(await gate({ ...TRIED, firstAttemptAt: OLD - 1 }, none, OLD)).toEqual(["readBack", "too_old"]);
+    expect(await gate({ ...TRIED, mode: "set" }, { ...none, ...keepsHour })).toEqual(["open"]);
+    const late = { coverage: { ...unasked, periods: async () => [PERIOD] } };
+    expect(await gate({}, late, FINAL)).toEqual(["held", expect.stringContaining("late: ")]);
+    expect(await gate({ ...TRIED, firstAttemptAt: FINAL - 1 }, late, FINAL)).toEqual(["readBack", "invoice_final"]);
   });
 });
 
@@ -171,20 +192,20 @@ describe("a report whose outcome is not known", () => {
     const first = { ...TRIED, firstAttemptAt: NOW, lastAttemptAt: NOW };
     expect(await gate(first, {}, at(0))).toEqual(["open"]);
     expect(await gate(first, {}, at(limits.resendSafeMs - 1))).toEqual(["open"]);
-    expect(await gate(first, {}, at(limits.resendSafeMs))).toEqual(["readBack", true]);
+    expect(await gate(first, {}, at(limits.resendSafeMs))).toEqual(["readBack", "yes"]);
     const again = { ...first, firstAttemptAt: NOW - 2 * DAY, resentAt: NOW };
     expect(await gate(again, {}, at(limits.resendSafeMs - 1))).toEqual(["open"]);
-    expect(await gate(again, {}, at(limits.resendSafeMs))).toEqual(["readBack", true]);
+    expect(await gate(again, {}, at(limits.resendSafeMs))).toEqual(["readBack", "yes"]);
   });
 
   it("is read back when its attempt lies ahead: that was written under a wrong clock", async () => {
-    expect(await gate({ ...TRIED, firstAttemptAt: NOW + 1 })).toEqual(["readBack", true]);
+    expect(await gate({ ...TRIED, firstAttemptAt: NOW + 1 })).toEqual(["readBack", "yes"]);
   });
 
   it("is read back and never sent again when its invoice is final, or it is too old", async () => {
-    expect(await gate({ ...TRIED, firstAttemptAt: FINAL - 1 }, billed, FINAL)).toEqual(["readBack", false]);
+    expect(await gate({ ...TRIED, firstAttemptAt: FINAL - 1 }, billed, FINAL)).toEqual(["readBack", "invoice_final"]);
     expect(await gate({ ...TRIED, firstAttemptAt: FINAL - 1 }, billed, FINAL - 1)).toEqual(["open"]);
-    expect(await gate({ ...TRIED, firstAttemptAt: OLD - 1 }, {}, OLD)).toEqual(["readBack", false]);
+    expect(await gate({ ...TRIED, firstAttemptAt: OLD - 1 }, {}, OLD)).toEqual(["readBack", "too_old"]);
     expect(await gate({ ...TRIED, firstAttemptAt: OLD - 1 }, {}, OLD - 1)).toEqual(["open"]);
   });
 

@@ -325,7 +325,7 @@ describe("a call", () => {
     expect(await send()).toMatchObject({ waiting: 1, accepted: 0 });
     // The reading kept the pace as well, and the day remembers it.
     expect([waits.length, reporter.readings.length]).toEqual([1, 1]);
-    expect((await dailyReadings(store, clock.now())).spent()).toBe(1);
+    expect((await dailyReadings(store, clock.now(), "readBack")).spent()).toBe(1);
     await take(chat("1", { company: "company-101", time: clock.now() - 2 * HOUR }));
     const { closing, modes } = await closingOf({ store, catalog, clock }, reporter);
     await closeWindows(closing, modes);
@@ -340,7 +340,7 @@ describe("a call", () => {
       state: "accepted",
       resentAt: clock.now(),
     });
-    expect((await dailyReadings(store, clock.now())).spent()).toBeGreaterThan(1);
+    expect((await dailyReadings(store, clock.now(), "readBack")).spent()).toBeGreaterThan(1);
     expect(clock.now() - START).toBeLessThan(2 * DAY + MINUTE);
   });
 });

@@ -39,7 +39,7 @@ export async function sending(companies: number, catalog = catalogOf(tokens)): P
       gates: { store: base.store, shadow: closing.shadow, coverage: closing.coverage, graceMs: HOUR, standing },
       clock: base.clock,
       trust,
-      readings: await dailyReadings(base.store, base.clock.now()),
+      readings: await dailyReadings(base.store, base.clock.now(), "readBack"),
       holder: "node-1",
       random: () => 0.5,
       wait: async (ms) => {

@@ -32,7 +32,7 @@ onBothStores("the day's readings of the biller's books", (make) => {
 
   it("are not exceeded by a mass of reports of unknown outcome: those wait for the next day, and say so", async () => {
     const { store, catalog, clock, round, reporter } = await unanswered(20);
-    const spent = await dailyReadings(store, clock.now());
+    const spent = await dailyReadings(store, clock.now(), "readBack");
     spent.add(limits.readBacksPerDay - 5);
     await spent.keep();
     for (let rounds = 0; rounds < 30; rounds++) {
@@ -53,17 +53,38 @@ onBothStores("the day's readings of the biller's books", (make) => {
     expect(await verify(store, catalog)).toMatchObject({ ok: true, meters: { chat_tokens: { reported: "60" } } });
   });
 
-  it("are shared with comparing, of which one run is always left", async () => {
-    const { store, clock, round, reporter, pace, options } = await unanswered(8);
+  it("are left to them as far as they are reserved, when comparing used its own up, or a person's order did", async () => {
+    const { store, clock, round, reporter } = await unanswered(8);
+    const comparing = await dailyReadings(store, clock.now());
+    comparing.add(10 * limits.reconcileReadsPerDay);
+    await comparing.keep();
+    const own = await dailyReadings(store, clock.now(), "readBack");
+    expect(limits.readBacksPerDay - own.spent()).toBe(limits.readingsReservedPerDay);
     await round(reporter);
-    expect((await dailyReadings(store, clock.now())).spent()).toBe(8);
+    expect(reporter.readings).toHaveLength(8);
+    expect((await store.counts()).outbox).toMatchObject({ accepted: 8, pending: 0 });
+  });
+
+  it("are left to comparing as far as they are reserved, and what is taken beyond that is not read twice", async () => {
+    const { store, clock, round, reporter, pace, options } = await unanswered(3);
+    await round(reporter);
+    const mass = await dailyReadings(store, clock.now(), "readBack");
+    expect(mass.spent()).toBe(3);
+    mass.add(limits.readBacksPerDay - 3);
+    await mass.keep();
+    expect((await dailyReadings(store, clock.now())).spent()).toBe(
+      limits.reconcileReadsPerDay - limits.readingsReservedPerDay,
+    );
     clock.advance(3 * HOUR);
     const books = { lanes: "due", readOnly: false, graceMs: HOUR, keepLease: async () => true, pace } as const;
     const before = reporter.readings.length;
-    expect(await reconcile({ ...options(reporter), ...books, readsPerDay: 10 })).toMatchObject({ reads: 2, lanes: 2 });
+    const readsPerDay = limits.readBacksPerDay - limits.readingsReservedPerDay + 2;
+    expect(await reconcile({ ...options(reporter), ...books, readsPerDay })).toMatchObject({ reads: 2, lanes: 2 });
     expect(reporter.readings.length - before).toBe(2);
-    expect((await dailyReadings(store, clock.now())).spent()).toBe(10);
-    expect(limits.readBacksPerDay + limits.reconcileReadsAtOnce).toBe(limits.reconcileReadsPerDay);
+    expect((await dailyReadings(store, clock.now(), "readBack")).spent()).toBe(limits.readBacksPerDay);
+    // No reader's share is larger than the other's, and together they are what a day may have.
+    expect(limits.reconcileReadsPerDay).toBe(limits.readBacksPerDay);
+    expect(limits.readingsReservedPerDay).toBeGreaterThanOrEqual(limits.reconcileReadsAtOnce);
   });
 
   it("begin anew each day", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { dailyReadings } from "../../../src/engine/delivery/daily-readings.ts";
-import { openBooks, readBack, type Books } from "../../../src/engine/delivery/read-back.ts";
+import { openBooks, readBack, type Books, type MayResend } from "../../../src/engine/delivery/read-back.ts";
 import { limits } from "../../../src/engine/limits.ts";
 import { closeWindows } from "../../../src/engine/outbox/outbox.ts";
 import { NOTHING_TO_SEND, SHADOW, type AttemptOutcome, type OutboxRow } from "../../../src/engine/ports.ts";
@@ -17,7 +17,7 @@ type Uncertain = Sending & {
   readonly books: Books;
   readonly pauses: () => number;
   /** What becomes of the row whose outcome is not known, as it is or otherwise. */
-  readonly verdict: (change?: Partial<OutboxRow>, mayResend?: boolean) => Promise<"send" | AttemptOutcome>;
+  readonly verdict: (change?: Partial<OutboxRow>, mayResend?: MayResend) => Promise<"send" | AttemptOutcome>;
   readonly mine: () => Promise<OutboxRow>;
 };
 
@@ -25,8 +25,11 @@ type Uncertain = Sending & {
 async function uncertain(counts: boolean, companies = 1, catalog = catalogOf(tokens)): Promise<Uncertain> {
   const base = await sending(companies, catalog);
   const { store, clock, reporter, send } = base;
-  reporter.answerNext({ counts, answer: UNKNOWN });
-  await send();
+  const report: typeof reporter.report = async (record, key) => {
+    if (record.company === MINE && record.reportAs === "chat_tokens") reporter.answerNext({ counts, answer: UNKNOWN });
+    return reporter.report(record, key);
+  };
+  await send({ reporter: { ...reporter, report } });
   clock.advance(DAY);
   let paused = 0;
   const books = openBooks({
@@ -34,14 +37,14 @@ async function uncertain(counts: boolean, companies = 1, catalog = catalogOf(tok
     reporter,
     pause: async () => void paused++,
     now: () => clock.now(),
-    readings: await dailyReadings(store, clock.now()),
+    readings: await dailyReadings(store, clock.now(), "readBack"),
   });
   const mine = async (): Promise<OutboxRow> => {
     const [row] = await store.outbox({ company: MINE, reportAs: "chat_tokens", limit: 1 });
     if (row === undefined) throw new Error("no row");
     return row;
   };
-  const verdict: Uncertain["verdict"] = async (change = {}, mayResend = true) =>
+  const verdict: Uncertain["verdict"] = async (change = {}, mayResend = "yes") =>
     readBack(books, { ...(await mine()), ...change }, mayResend);
   return { ...base, books, pauses: () => paused, verdict, mine };
 }
@@ -86,12 +89,9 @@ describe("what the books show in the row's own minute", () => {
     ]);
     expect([books.spent.reads, books.readings.spent(), pauses()]).toEqual([1, 1, 1]);
     const part = { from: START, to: START + MINUTE, isExact: true };
-    const counted = async () => [
-      { ...part, value: decimal("2") },
-      { ...part, value: decimal("3") },
-    ];
+    const counted = async () => ["2", "3"].map((value) => ({ ...part, value: decimal(value) }));
     const inParts = openBooks({ ...books, reporter: { counted } });
-    expect(await readBack(inParts, await mine(), true)).toEqual(accepted);
+    expect(await readBack(inParts, await mine(), "yes")).toEqual(accepted);
     // The figure of the request counts, not the row's share of the usage.
     expect(await verdict({ value: decimal("1") })).toEqual(accepted);
   });
@@ -144,7 +144,7 @@ describe("what the books show in the row's own minute", () => {
       queries.push(query);
       return [row, { ...other, ...change }];
     };
-    const verdict = await readBack({ ...books, store: { ...store, outbox } }, row, true);
+    const verdict = await readBack({ ...books, store: { ...store, outbox } }, row, "yes");
     expect(verdict).toMatchObject({ kind: isShared ? "conflict" : "accepted" });
     expect(queries).toMatchObject([
       { customer: row.customer, reportAs: "chat_tokens", timestampFrom: START, timestampTo: START + MINUTE },
@@ -157,10 +157,13 @@ describe("books that are not read", () => {
     const { books, verdict, mine, clock } = await uncertain(true);
     const wait = { kind: "wait", nextAttemptAt: clock.now() + limits.readBackEveryMs };
     const failing = openBooks({ ...books, reporter: { counted: () => Promise.reject(new Error("no right to read")) } });
-    expect(await readBack(failing, await mine(), true)).toEqual({ ...wait, reason: "not read back: no right to read" });
+    expect(await readBack(failing, await mine(), "yes")).toEqual({
+      ...wait,
+      reason: "not read back: no right to read",
+    });
     const thrown = Object.assign(Object.create(null), { toString: () => "a bare text" });
     const bare = openBooks({ ...books, reporter: { counted: () => Promise.reject(thrown) } });
-    expect(await readBack(bare, await mine(), true)).toEqual({ ...wait, reason: "not read back: a bare text" });
+    expect(await readBack(bare, await mine(), "yes")).toEqual({ ...wait, reason: "not read back: a bare text" });
     expect(await verdict({ customer: null })).toEqual({ ...wait, reason: "not read back: it has no customer" });
   });
 
@@ -234,20 +237,22 @@ describe("a row that the books do not show", () => {
     expect(await verdict({ ...seen, lastAttemptAt: now - quiet })).toMatchObject({ reason: witnessless });
   });
 
-  it("is sent again beside a later report that they show, once, and not after its invoice is final", async () => {
+  it("is sent again beside a later report that they show, once, and not where no invoice would bill it", async () => {
     const base = await uncertain(false, 2);
     await later(base, OTHER);
     const { verdict } = base;
+    const unsendable = { kind: "conflict", requestId: null };
     expect(await verdict(missed(base))).toBe("send");
-    expect(await verdict(missed(base), false)).toEqual({
-      kind: "conflict",
+    expect(await verdict(missed(base), "invoice_final")).toEqual({
+      ...unsendable,
       reason: "late_usage: outcome unknown for 24 h, the biller's books do not show it, and its invoice is final",
-      requestId: null,
     });
+    const reason = "outcome unknown for 24 h; the biller's books do not show it, and no subscription bills it";
+    expect(await verdict(missed(base), "no_subscription")).toEqual({ ...unsendable, reason });
+    expect(await verdict({}, "too_old")).toMatchObject({ kind: "conflict", reason: reasonWith("and too_old") });
     expect(await verdict({ ...missed(base), resentAt: base.clock.now() - 3 * HOUR })).toEqual({
-      kind: "conflict",
+      ...unsendable,
       reason: "outcome unknown for 24 h; it was sent again, and the biller's books still do not show it",
-      requestId: null,
     });
   });
 });
@@ -320,8 +325,8 @@ describe("a later report as a witness", () => {
       });
     const row = { ...(await mine()), ...missed(base) };
     const last = rows.slice(0, most).at(-1)?.customer ?? null;
-    expect(await readBack(seeing([last]), row, true)).toBe("send");
-    expect(await readBack(seeing([rows.at(-1)?.customer ?? null]), row, true)).toMatchObject(none);
+    expect(await readBack(seeing([last]), row, "yes")).toBe("send");
+    expect(await readBack(seeing([rows.at(-1)?.customer ?? null]), row, "yes")).toMatchObject(none);
   });
 
   it.each<[string, Partial<OutboxRow>, boolean]>([
@@ -342,7 +347,7 @@ describe("a later report as a witness", () => {
     const verdict = await readBack(
       { ...books, store: { ...store, outbox } },
       { ...(await mine()), ...missed(base) },
-      true,
+      "yes",
     );
     expect(verdict === "send").toBe(isWitness);
   });
@@ -380,7 +385,7 @@ describe("a later report as a witness", () => {
       },
     };
     const since = row.lastAttemptAt ?? 0;
-    expect(await readBack({ ...books, store: spying }, row, true)).toMatchObject(none);
+    expect(await readBack({ ...books, store: spying }, row, "yes")).toMatchObject(none);
     expect(ranges).toEqual([{ from: since - DAY, to: clock.now() + limits.futureMs }]);
     const customers = asked.map(({ customer }) => customer);
     expect(customers.slice(0, 2)).toEqual([row.customer, row.customer]);

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { recordingReporter } from "../../../src/testing/recording-reporter.ts";
 import { onBothStores } from "../both-stores.ts";
-import { chat, DAY, HOUR, MINUTE, START, world } from "../world.ts";
+import { chat, DAY, HOUR, hourly, MINUTE, START, world } from "../world.ts";
 
 const LANE = { customer: "cus_1", reportAs: "chat_tokens", renews: true };
 
@@ -99,5 +99,60 @@ onBothStores("two subscription items of one lane that begin in one second", (mak
     clock.advance(2 * HOUR);
     await round(reporter);
     expect(await store.periods()).toEqual([{ ...long, to: instead.from }, instead]);
+  });
+});
+
+onBothStores("a subscription item that is told no more", (make) => {
+  const settings = { ...hourly, noSubscription: "hold" } as const;
+  const item = { ...LANE, item: "si_1", from: START - DAY, to: START + 20 * DAY };
+  const other = { ...LANE, customer: "cus_other", item: "si_o", from: START - DAY, to: START + 20 * DAY };
+
+  it("was taken out of its subscription: what is not reported of its period is held, until it is told again", async () => {
+    const { store, clock, take, round } = world({ store: await make(), settings });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    reporter.setPeriods([item, other]);
+    clock.set(START + 5 * MINUTE);
+    await round(reporter);
+    await take(chat("3", { time: START + MINUTE }), chat("7", { time: START + 2 * HOUR }));
+    reporter.setPeriods([other]);
+    clock.set(START + 3 * HOUR + 10 * MINUTE);
+    await round(reporter);
+    expect(await store.periods(LANE)).toEqual([{ ...item, to: item.from, renews: false }]);
+    expect((await store.outbox({ limit: 9 })).map(({ reason }) => reason?.split(":")[0])).toEqual([
+      "no_subscription",
+      "no_subscription",
+    ]);
+    expect(reporter.total("chat_tokens", "cus_1")).toBe("0");
+    // Told again, as after a wrong reading, it bills as before.
+    reporter.setPeriods([item, other]);
+    clock.advance(HOUR);
+    await round(reporter);
+    expect(await store.periods(LANE)).toEqual([item]);
+    expect(reporter.total("chat_tokens", "cus_1")).toBe("10");
+  });
+
+  it("is asked for before anything is held for it", async () => {
+    const { clock, take, round } = world({ store: await make(), settings });
+    const told = recordingReporter({ customers: { acme: "cus_1" } });
+    told.setPeriods([item, other]);
+    await round(told);
+    await take(chat("7", { time: START + 2 * HOUR }));
+    clock.set(START + 3 * HOUR + 10 * MINUTE);
+    expect(await round({ ...told, periods: async () => [other] })).toMatchObject({ accepted: 1, held: 0 });
+  });
+
+  it("keeps its period's end where that is over, and where nothing at all is told", async () => {
+    const { store, clock, round } = world({ store: await make(), settings });
+    const reporter = recordingReporter({ customers: { acme: "cus_1" } });
+    const ended = { ...item, item: "si_ended", from: item.from - DAY, to: START + 30 * MINUTE };
+    reporter.setPeriods([ended, item, other]);
+    await round(reporter);
+    reporter.setPeriods([]);
+    clock.advance(2 * HOUR);
+    await round(reporter);
+    reporter.setPeriods([item, other]);
+    clock.advance(2 * HOUR);
+    await round(reporter);
+    expect(await store.periods(LANE)).toEqual([ended, item]);
   });
 });

@@ -110,6 +110,34 @@ onBothStores("asking for subscriptions before usage is held", (make) => {
   }, 120_000);
 });
 
+onBothStores("earlier periods, whose ends are guessed", (make) => {
+  it("fill only what no stored period of their item covers: none of its usage is late for them", async () => {
+    const { store, clock, take, round } = world({ store: await make(), settings: holding });
+    const { reporter: told } = asked(1);
+    const end = START + 30 * MINUTE;
+    const month = { ...period("cus_c0", end - 31 * DAY, end), item: "si_1" };
+    const next = { ...month, from: end, to: end + 30 * DAY };
+    told.setPeriods([month]);
+    clock.set(START - HOUR);
+    await round(told);
+    told.setPeriods([next]);
+    const guessed = end - 28 * DAY;
+    const earlier = [
+      { ...month, from: end - 200 * DAY, to: guessed },
+      { ...month, from: guessed, to: end },
+    ];
+    const reporter: UsageReporter = { ...told, customerPeriods: async () => ({ present: [next], earlier }) };
+    // The older one lies before anything that is known, which makes the round ask.
+    await take(...[33, 30].map((days) => chat("7", { company: "c0", time: end - days * DAY })));
+    clock.set(end + 20 * MINUTE);
+    await round(reporter);
+    expect((await store.outbox({ limit: 9 })).map(({ state, reason }) => [state, reason])).toEqual([
+      ["held", "late_usage"],
+      ["accepted", null],
+    ]);
+  });
+});
+
 describe("a biller that tells of no subscriptions", () => {
   it("is sent all usage, and that is told once", async () => {
     const { customerPeriods: _untold, ...untelling } = recordingReporter({ customers: { acme: "cus_1" } });
