@@ -118,6 +118,8 @@ export const limits = {
   subscriptionQuestionsMax: 100,
   /** After so many of these questions in a row without an answer, nobody else is asked for in the round. */
   subscriptionFailuresMax: 3,
+  /** Questions without an answer in a round, those included that had none in the round before. */
+  subscriptionFailuresPerRoundMax: 10,
   /** A row whose customer could not be asked for in its round of delivery waits so long for the next one. */
   unaskedWaitMs: 60_000,
   /** Of usage that is held for it already, so many customers are asked for again in a round, each in turn. */

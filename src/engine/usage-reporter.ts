@@ -52,8 +52,8 @@ export interface CustomerPeriods {
   readonly present: readonly BilledPeriod[];
   /** What the same items billed before, as far as it is told: none ends later here than it did. */
   readonly earlier: readonly BilledPeriod[];
-  /** Answered from memory, without a call. */
-  readonly isRemembered?: true;
+  /** Answered from memory, without a call: as it was at this instant. */
+  readonly asOf?: number;
 }
 
 /** Where usage is reported: Stripe, or a recording reporter in tests. */

@@ -95,7 +95,7 @@ export function stripePeriods({ connection, meters, clock, onNotice }: StripePer
     ofCustomer: async (customer) => {
       // The right is looked for again with the hour's reading.
       if (isRightMissing) return null;
-      if (!unsubscribed.mayAsk(customer, hourOf(clock.now()))) return { ...NO_PERIODS, isRemembered: true };
+      if (!unsubscribed.mayAsk(customer, hourOf(clock.now()))) return { ...NO_PERIODS, asOf: known?.at ?? 0 };
       const told = await ask(customer);
       if (told !== null && told.present.length + told.earlier.length === 0) unsubscribed.keep(customer);
       else unsubscribed.drop(customer);

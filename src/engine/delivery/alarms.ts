@@ -14,6 +14,8 @@ export interface Alarms {
   end(fault: string): void;
   /** These faults of a kind go on, all others of it are over; answers those that were not told before. */
   goOn(kind: string, names: readonly string[]): readonly string[];
+  /** Whether a fault of a kind went on when it was last told of. */
+  goesOn(kind: string, name: string): boolean;
 }
 
 /** Kept from round to round; a command has its own, so it always says what is wrong. */
@@ -27,6 +29,7 @@ export function alarms(): Alarms {
       tell?.(alarm);
     },
     end: (fault) => void told.delete(fault),
+    goesOn: (kind, name) => kinds.get(kind)?.has(name) === true,
     goOn: (kind, names) => {
       const before = kinds.get(kind);
       kinds.set(kind, new Set(names));

@@ -44,9 +44,10 @@ export async function gateFor(gates: Gates, row: OutboxRow, now: number): Promis
 /** Nothing is sent under its identifier yet, so it may be held again. */
 async function firstGate(gates: Gates, row: OutboxRow, standing: MeterStanding, now: number): Promise<Gate> {
   if (isTooOld(row.timestamp, now)) return closed(ended(row, "too_old: Stripe takes usage of the last 35 days only"));
+  // Asked first: what is learnt of a subscription decides about lateness too.
+  const billing = await billingOf(gates, row);
   // Its meter's policy for late usage decides, as for any other.
   if (await isLate(gates, row, now)) return closed({ kind: "held", reason: LATE_AT_GATE });
-  const billing = await billingOf(gates, row);
   if (billing.answer === "unasked") return closed(unasked(now));
   // Its subscription ended while it waited.
   if (billing.answer === "none") return closed({ kind: "held", reason: billing.reason });
@@ -59,8 +60,8 @@ async function againGate(gates: Gates, row: OutboxRow, now: number): Promise<Gat
   // A total may be sent again at any age: it only replaces itself.
   if (row.mode === "set") return isOld ? closed(ended(row, "too_old, and its outcome is not known")) : OPEN;
   if (isOld) return { kind: "readBack", mayResend: "too_old" };
-  if (await isLate(gates, row, now)) return { kind: "readBack", mayResend: "invoice_final" };
   const { answer } = await billingOf(gates, row);
+  if (await isLate(gates, row, now)) return { kind: "readBack", mayResend: "invoice_final" };
   if (answer === "unasked") return closed(unasked(now));
   if (answer === "none") return { kind: "readBack", mayResend: "no_subscription" };
   return isResendSafe(row, now) ? OPEN : { kind: "readBack", mayResend: "yes" };

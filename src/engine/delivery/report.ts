@@ -89,6 +89,7 @@ async function round(options: ReportOptions, keepLease: () => Promise<boolean>):
       ? { ...NOTHING_SENT, stopped, gaveUp: stopped === null }
       : await deliverRound(own, modes);
   if (delivered.stopped === null && modes !== null) own.alarms.end(REFUSED);
+  tellSilent(own);
   await tellLate(own);
   return { ...prepared.counts, ...delivered, shadow };
 }
@@ -249,7 +250,23 @@ function coverageOf(
     text: "The biller does not tell which customers have a subscription: usage of those who have none is sent all the same.",
   } as const;
   const onUntold = (): void => told?.raise("subscriptions unknown", alarm, onNotice);
-  return openCoverage({ store, reporter, noSubscription, onUntold });
+  const wasSilent = (customer: string): boolean => told?.goesOn(SILENT, customer) === true;
+  return openCoverage({ store, reporter, noSubscription, onUntold, wasSilent });
+}
+
+const SILENT = "customers without an answer";
+
+/** Who gives no answer for two rounds in a row: their usage waits, and that must not go unsaid. */
+function tellSilent({ coverage, alarms: told, onNotice }: Round): void {
+  const silent = coverage.silent();
+  const still = silent.filter((customer) => told.goesOn(SILENT, customer));
+  told.goOn(SILENT, silent);
+  if (silent.length === 0) told.end(SILENT);
+  if (still.length === 0) return;
+  const shown = still.slice(0, REASONS_SHOWN_MAX).join(", ");
+  const more = still.length > REASONS_SHOWN_MAX ? ` and ${still.length - REASONS_SHOWN_MAX} more` : "";
+  const text = `Stripe gives no answer about the subscriptions of ${shown}${more}: usage that depends on it waits, and they are asked again each round.`;
+  told.raise(SILENT, { code: "METER_STRIPE_UNREACHABLE", text }, onNotice);
 }
 
 type ClosingOptions = Pick<ReportOptions, "store" | "catalog" | "reporter" | "settings" | "clock"> &

@@ -37,6 +37,8 @@ export interface RoundCoverage {
   /** Takes the present periods of all customers into account. */
   readonly learn: (present: readonly BilledPeriod[]) => void;
   readonly asking: (questionsMax: number) => PartCoverage;
+  /** Customers whose question had no answer. */
+  readonly silent: () => readonly string[];
 }
 
 export interface CoverageOptions {
@@ -44,14 +46,17 @@ export interface CoverageOptions {
   readonly reporter: Pick<UsageReporter, "customerPeriods">;
   /** `send`: nobody is asked, and all usage counts as billed. */
   readonly noSubscription: "hold" | "send";
+  /** Whether a customer's question had no answer in the round before. */
+  readonly wasSilent?: (customer: string) => boolean;
   /** The biller does not tell of subscriptions at all, so usage is sent without knowing. */
   readonly onUntold?: () => void;
 }
 
 /** Opens what a round of reporting knows of the biller's subscriptions. */
-export function openCoverage({ store, reporter, noSubscription, onUntold }: CoverageOptions): RoundCoverage {
+export function openCoverage(options: CoverageOptions): RoundCoverage {
+  const { store, reporter, noSubscription, wasSilent = () => false, onUntold } = options;
   let known = periodsOf(store);
-  const questions = openQuestions(reporter, onUntold);
+  const questions = openQuestions(reporter, wasSilent, onUntold);
 
   const periods: PeriodsOf = async (lane) => {
     const own = questions.told(lane.customer);
@@ -76,7 +81,7 @@ export function openCoverage({ store, reporter, noSubscription, onUntold }: Cove
         if (isSpent()) return false;
         asked += 1;
         const isAnswered = await questions.ask(customer);
-        if (questions.isRemembered(customer)) asked -= 1;
+        if (questions.rememberedAt(customer) !== null) asked -= 1;
         return isAnswered;
       }
       return questions.ask(customer);
@@ -88,7 +93,10 @@ export function openCoverage({ store, reporter, noSubscription, onUntold }: Cove
       answer: async (lane, timestamp) => {
         if (isAllBilled() || (await isKnownBilled(lane, timestamp))) return "billed";
         if (!(await hasAsked(lane.customer))) return "unasked";
-        return isAllBilled() || (await isKnownBilled(lane, timestamp)) ? "billed" : "none";
+        if (isAllBilled() || (await isKnownBilled(lane, timestamp))) return "billed";
+        // What is remembered says nothing of what came after it.
+        const asOf = questions.rememberedAt(lane.customer);
+        return asOf !== null && timestamp >= asOf ? "unasked" : "none";
       },
       asksAnew: async ({ customer, reportAs }) => {
         if (isAllBilled()) return true;
@@ -101,7 +109,7 @@ export function openCoverage({ store, reporter, noSubscription, onUntold }: Cove
     };
   }
 
-  return { learn: (present) => void (known = periodsOf(store, present)), asking };
+  return { learn: (present) => void (known = periodsOf(store, present)), asking, silent: questions.silent };
 }
 
 /** Why usage is held that the biller would take and put on no invoice. */

@@ -8,8 +8,10 @@ export interface CustomerQuestions {
   /** False = no answer came. Throws METER_STRIPE_REFUSED. */
   readonly ask: (customer: string) => Promise<boolean>;
   readonly isAsked: (customer: string) => boolean;
-  /** Whether the answer took no call. */
-  readonly isRemembered: (customer: string) => boolean;
+  /** Of when an answer is that took no call; null = it was asked for now, or there is none. */
+  readonly rememberedAt: (customer: string) => number | null;
+  /** Who gave no answer. */
+  readonly silent: () => readonly string[];
   /** What a customer's question brought; null while there is no answer. */
   readonly told: (customer: string) => CustomerPeriods | null;
   /** False = the biller does not tell of subscriptions. */
@@ -21,21 +23,25 @@ export interface CustomerQuestions {
 /** Opens a round's questions. One without an answer keeps none of the other customers waiting. */
 export function openQuestions(
   reporter: Pick<UsageReporter, "customerPeriods">,
+  wasSilent: (customer: string) => boolean,
   onUntold?: () => void,
 ): CustomerQuestions {
   const asked = new Map<string, Promise<boolean>>();
   const told = new Map<string, CustomerPeriods>();
   let isTold = true;
+  const silent: string[] = [];
   let failuresInARow = 0;
 
   async function question(customer: string): Promise<boolean> {
     try {
       await learn(customer);
-      if (!isRemembered(customer)) failuresInARow = 0;
+      if (rememberedAt(customer) === null) failuresInARow = 0;
       return true;
     } catch (error) {
       if (!isMeterbookError(error) || error.code !== "METER_STRIPE_UNREACHABLE") throw error;
-      failuresInARow += 1;
+      silent.push(customer);
+      // One who was silent in the last round too says nothing of the others, and must not keep them from being asked.
+      if (!wasSilent(customer)) failuresInARow += 1;
       return false;
     }
   }
@@ -47,13 +53,14 @@ export function openQuestions(
     if (reporter.customerPeriods === undefined) onUntold?.();
   }
 
-  function isRemembered(customer: string): boolean {
+  function rememberedAt(customer: string): number | null {
     const answer = told.get(customer);
-    return answer !== undefined && ownMember(answer, "isRemembered") === true;
+    return answer === undefined ? null : (ownMember(answer, "asOf") ?? null);
   }
 
   return {
-    isRemembered,
+    rememberedAt,
+    silent: () => silent,
     ask: (customer) => {
       const answered = asked.get(customer) ?? question(customer);
       asked.set(customer, answered);
@@ -62,6 +69,7 @@ export function openQuestions(
     isAsked: (customer) => asked.has(customer),
     told: (customer) => told.get(customer) ?? null,
     isTold: () => isTold,
-    isSilent: () => failuresInARow >= limits.subscriptionFailuresMax,
+    isSilent: () =>
+      failuresInARow >= limits.subscriptionFailuresMax || silent.length >= limits.subscriptionFailuresPerRoundMax,
   };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { gateFor, type Gates } from "../../../src/engine/delivery/delivery-gates.ts";
 import { limits } from "../../../src/engine/limits.ts";
+import { openCoverage } from "../../../src/engine/outbox/coverage.ts";
 import { NO_SHADOW, type Shadow } from "../../../src/engine/outbox/shadow.ts";
 import { SHADOW, type AttemptOutcome, type BilledPeriod, type OutboxRow } from "../../../src/engine/ports.ts";
 import { memoryStore } from "../../../src/memory/memory-store.ts";
@@ -161,7 +162,8 @@ describe("a report that no subscription bills", () => {
     expect(await gate({}, none, OLD)).toEqual(["dead", expect.stringContaining("too_old")]);
     expect(await gate({ ...TRIED, firstAttemptAt: OLD - 1 }, none, OLD)).toEqual(["readBack", "too_old"]);
     expect(await gate({ ...TRIED, mode: "set" }, { ...none, ...keepsHour })).toEqual(["open"]);
-    const late = { coverage: { ...unasked, periods: async () => [PERIOD] } };
+    // Known to be late is known to be billed: coverage says so without a call.
+    const late = { coverage: billedAlways(async () => [PERIOD]) };
     expect(await gate({}, late, FINAL)).toEqual(["held", expect.stringContaining("late: ")]);
     expect(await gate({ ...TRIED, firstAttemptAt: FINAL - 1 }, late, FINAL)).toEqual(["readBack", "invoice_final"]);
   });
@@ -324,5 +326,24 @@ describe("a cancelling", () => {
       "dead",
       "nothing_to_cancel: row 100 is not at the biller: dead",
     ]);
+  });
+});
+
+describe("what is learnt by asking", () => {
+  it.each([{}, TRIED])("decides about lateness in the same look, tried %j", async (tried) => {
+    const lane = { customer: "cus_1", reportAs: "chat_tokens", item: "si_1" };
+    const present = [{ ...lane, from: START + HOUR, to: START + 30 * DAY, renews: true }];
+    const earlier = [{ ...lane, from: START - 28 * DAY, to: START + HOUR, renews: true }];
+    const coverage = openCoverage({
+      store: memoryStore({ bucketMs: MINUTE }),
+      noSubscription: "hold",
+      reporter: { customerPeriods: async () => ({ present, earlier }) },
+    });
+    coverage.learn(present);
+    const gates = { coverage: coverage.asking(9) };
+    const now = START + 4 * HOUR;
+    const first = await gate({ ...tried }, gates, now);
+    expect(first[0]).toBe("firstAttemptAt" in tried ? "readBack" : "held");
+    expect(await gate({ ...tried }, gates, now)).toEqual(first);
   });
 });

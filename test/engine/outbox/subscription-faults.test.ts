@@ -112,6 +112,39 @@ onBothStores("a question about subscriptions that is not answered", (make) => {
     expect(await round(reporter)).toMatchObject({ closed: 1, accepted: 0, held: 1 });
   });
 
+  it("keeps nobody waiting for good, although the same customers are asked first in every round, and is told", async () => {
+    const names = Array.from({ length: limits.subscriptionFailuresMax }, (_, at) => `a${at}`);
+    const customers = Object.fromEntries(names.map((name) => [name, `cus_${name}`]));
+    const { clock, take, round, notices } = world({ store: await make(), settings: holding });
+    const told = recordingReporter({ customers: { ...customers, zed: "cus_z" } });
+    told.setPeriods([{ ...SUBSCRIBED, customer: "cus_z" }]);
+    const { reporter } = silentAbout(told, (customer) => customer !== "cus_z");
+    await take(...names.map((company) => chat("5", { company })));
+    await take(...BOTH_SIDES.map((event) => ({ ...event, company: "zed" })));
+    clock.set(START + HOUR + 10 * MINUTE);
+    for (let rounds = 0; rounds < 3; rounds++) {
+      await round(reporter);
+      clock.advance(MINUTE);
+    }
+    expect(told.total("chat_tokens", "cus_z")).toBe("7");
+    expect(notices.filter(({ text }) => text.includes("subscriptions of cus_a0, cus_a1, cus_a2"))).toHaveLength(1);
+  });
+
+  it("says nothing of what came after it, where it is remembered: that usage waits for the next list", async () => {
+    const own = world({ store: await make(), settings: holding });
+    const { clock, store, take, round } = own;
+    const told = recordingReporter({ customers: { acme: "cus_1" } });
+    let asOf = START + MINUTE;
+    const reporter: UsageReporter = { ...told, customerPeriods: async () => ({ present: [], earlier: [], asOf }) };
+    await take(chat("7", { time: START + 30 * MINUTE }));
+    clock.set(START + HOUR + 10 * MINUTE);
+    await round(reporter);
+    expect(await store.outbox({ limit: 9 })).toEqual([]);
+    asOf = clock.now();
+    await round(reporter);
+    expect(await standing(own)).toEqual([["held", "no_subscription"]]);
+  });
+
   it("is no question of the round where the answer is remembered", async () => {
     const many = limits.subscriptionQuestionsMax + 5;
     const names = Array.from({ length: many }, (_, at) => `c${at}`);
@@ -120,7 +153,7 @@ onBothStores("a question about subscriptions that is not answered", (make) => {
     const told = recordingReporter({ customers });
     const reporter: UsageReporter = {
       ...told,
-      customerPeriods: async () => ({ present: [], earlier: [], isRemembered: true }),
+      customerPeriods: async () => ({ present: [], earlier: [], asOf: START + HOUR }),
     };
     await take(...names.map((company) => chat("5", { company })));
     clock.set(START + HOUR + 10 * MINUTE);
