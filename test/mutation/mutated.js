@@ -22,12 +22,12 @@ export const MUTATED = {
   ...inFolder("engine/outbox", {
     outbox: ["engine/outbox/outbox"],
     closing: ["engine/outbox/closing"],
-    "held-reports": ["engine/outbox/held-reports", "engine/outbox/held-subscriptions"],
-    "report-windows": ["engine/outbox/report-windows"],
+    "held-reports": ["engine/outbox/{held-reports,held-subscriptions,looked-lanes,subscription-faults}"],
+    "report-windows": ["engine/outbox/{report-windows,outbox-pages}"],
     "record-identifier": ["engine/outbox/record-identifier"],
   }),
   ...inFolder("engine/delivery", {
-    delivery: ["engine/delivery/{delivery-round,delivery,refused-retry}"],
+    delivery: ["engine/delivery/{delivery-round,delivery,refused-retry,alarms}"],
     "delivery-gates": ["engine/delivery/delivery-gates"],
     "read-back": ["engine/delivery/read-back-verdicts"],
     pace: ["engine/delivery/pace"],
