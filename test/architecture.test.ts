@@ -8,7 +8,11 @@ const src = join(root, "src");
 
 /** The layer table of src/README.md: folder → what it may import. A folder that is not here fails the test. */
 const LAYERS: Record<string, { folders: string[]; packages: string[]; node: RegExp }> = {
-  core: { folders: ["core"], packages: ["jsonpath-plus", "@marcbachmann/cel-js", "re2js"], node: /^$/ },
+  core: {
+    folders: ["core"],
+    packages: ["jsonpath-plus", "@marcbachmann/cel-js", "re2js", "temporal-polyfill", "croner"],
+    node: /^$/,
+  },
   config: { folders: ["core", "config"], packages: ["zod", "yaml"], node: /^$/ },
   engine: { folders: ["core", "config/settings", "engine"], packages: [], node: /^node:crypto$/ },
   journal: { folders: ["core", "engine/ports", "engine/limits", "journal"], packages: [], node: /^node:/ },
@@ -34,20 +38,30 @@ const LAYERS: Record<string, { folders: string[]; packages: string[]; node: RegE
     node: /^node:/,
   },
   testing: { folders: ["core", "config", "engine", "capture", "journal", "testing"], packages: [], node: /^node:/ },
-  runtime: { folders: ["*"], packages: [], node: /^node:/ },
-  cli: { folders: ["*"], packages: ["commander", "picocolors", "yaml"], node: /^node:/ },
+  server: {
+    folders: ["core", "config", "engine", "capture", "journal", "server"],
+    packages: ["express", "zod"],
+    node: /^node:/,
+  },
+  client: { folders: ["client"], packages: [], node: /^node:(fs|path|os)/ },
+  runtime: { folders: ["*"], packages: ["pino", "prom-client", "hyparquet-writer"], node: /^node:/ },
+  cli: { folders: ["*"], packages: ["commander", "picocolors", "yaml", "pino"], node: /^node:/ },
   "index.ts": { folders: ["*"], packages: [], node: /^node:/ },
 };
 
 /** The rooms of src/engine, each with those it may import; what lies beside them (ports, limits, rows) is every room's. */
 const ROOMS: Record<string, string[]> = {
+  registry: [],
   ingest: [],
+  intake: ["ingest", "registry"],
   outbox: ["ingest"],
-  usage: ["ingest", "outbox"],
+  usage: ["ingest", "outbox", "registry"],
   delivery: ["outbox"],
   reconciliation: ["delivery", "outbox"],
   books: ["ingest", "outbox", "reconciliation"],
   corrections: ["books", "delivery", "ingest", "outbox", "reconciliation", "usage"],
+  meters: ["books", "corrections", "ingest", "registry", "usage"],
+  periods: ["ingest", "intake", "registry", "usage"],
 };
 
 /** Words of disk, clock, network, randomness and binary floats that a pure folder must not contain. */

@@ -54,6 +54,14 @@ export const ERROR_CODES = {
   METER_CAPTURE_FAILED: "An event could not be built whole; it is kept with what is known, and held.",
   METER_CLOCK_SKEW: "This machine's clock differs from Stripe's.",
   METER_DB_ON_NETWORK_DISK: "The database is on a network file system, where locks are not reliable.",
+  METER_REQUEST_INVALID: "A call of the HTTP service has a mistake.",
+  METER_NOT_FOUND: "What the call names is not there.",
+  METER_CONFLICT: "What the call wants contradicts what is there.",
+  METER_UNAUTHORIZED: "The call has no valid key.",
+  METER_FORBIDDEN: "The call's key may not do this.",
+  METER_RATE_LIMITED: "The key has made too many calls, or sent too much.",
+  METER_SERVER_BUSY: "The service cannot take the call now; nothing of it was kept.",
+  METER_SERVER_UNSAFE: "The service would be open to others without keys.",
   METER_COMMAND_INVALID: "The command line has a mistake.",
   METER_COMMAND_FAILED: "A command met a fault of meterbook's own.",
 } as const;
@@ -68,14 +76,25 @@ export class MeterbookError extends Error {
   /** What to do about it. */
   readonly remedy: string | null;
   readonly help: string;
+  /** The places that are wrong, where a call or a text has several mistakes: JSON pointer and sentence. */
+  readonly mistakes: readonly { readonly pointer: string; readonly message: string }[];
   readonly [brand] = true;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; remedy?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: {
+      cause?: unknown;
+      remedy?: string;
+      mistakes?: readonly { readonly pointer: string; readonly message: string }[];
+    } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "MeterbookError";
     this.code = code;
     this.remedy = options.remedy ?? null;
     this.help = helpLink(code);
+    this.mistakes = options.mistakes ?? [];
   }
 }
 

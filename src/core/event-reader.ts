@@ -216,7 +216,7 @@ function placeOf(text: string): readonly string[] {
 }
 
 // A path over the whole event searches what was exchanged; that a hook for the user failed does not concern it.
-const searched: ReadonlySet<string> = new Set(["request", "response", "metadata", "values"]);
+const searched: ReadonlySet<string> = new Set(["request", "response", "metadata", "data", "values"]);
 
 function overlap(names: readonly string[], place: readonly string[]): boolean {
   if (names.length === 0) return searched.has(place[0] ?? "");

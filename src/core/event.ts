@@ -43,6 +43,12 @@ export interface UsageEvent {
   readonly request?: RequestFacts;
   readonly response?: ResponseFacts;
   readonly metadata?: Json;
+  /** What the event is about, as its sender named it; only on events that were sent over HTTP. `company` is who pays for it. */
+  readonly subject?: string;
+  /** The payload of a CloudEvent: a JSON object, or null. Numbers that a double cannot hold are their source text. */
+  readonly data?: Json;
+  /** The other attributes of a CloudEvent, as sent: `datacontenttype`, `dataschema` and extensions. */
+  readonly attributes?: Readonly<Record<string, Json>>;
   /** Values added by the server's own code with `req.meter.add(name, n)`: exact decimal strings. */
   readonly values?: Readonly<Record<string, string>>;
   readonly durationMs?: number;

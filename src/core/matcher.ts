@@ -10,7 +10,7 @@ import { labelOf, readValue } from "./metered-value.ts";
 import type { ValueReading } from "./metered-value.ts";
 import { ownMember, ownMembers, owns } from "./own-member.ts";
 import { shown } from "./scalar.ts";
-import { groupText } from "./usage.ts";
+import { groupLabels, groupText, SUBJECT_LABEL } from "./usage.ts";
 import type { MeteredValue, Verdict } from "./verdict.ts";
 
 /** Bounds and settings that decide verdicts beside the meters themselves. */
@@ -155,7 +155,21 @@ function groupReader(
   reader: EventReader,
   lengthMax: number,
 ): () => string {
-  if (labels.length === 0) return () => "{}";
+  const own = labels.length === 0 ? () => "{}" : labelledGroup(labels, reader, lengthMax);
+  return () => {
+    const { event } = reader;
+    const subject = ownMember(event, "subject");
+    // The usual subject is the payer, and needs no label of its own.
+    if (subject === undefined || subject === event.company) return own();
+    return groupText({ ...groupLabels(own()), [SUBJECT_LABEL]: subject });
+  };
+}
+
+function labelledGroup(
+  labels: readonly (readonly [string, string])[],
+  reader: EventReader,
+  lengthMax: number,
+): () => string {
   const slots = labels.map(([, path]) => reader.slotOf(path));
   // The same few groups come again and again; writing their text costs more than all else of a verdict.
   const known = new Map<string, string>();

@@ -63,6 +63,8 @@ export interface MeterVersion {
   readonly ended?: boolean;
   /** Where an operator put it into force for the past: it overrides what counted from its instant on. */
   readonly replayed?: ReplayNote;
+  /** Made over the API: the configuration file neither changes nor ends it. Where left out, it is the file's. */
+  readonly origin?: "api";
 }
 
 /** Who put a meter version into force for the past, why, and when: milliseconds UTC. */

@@ -75,6 +75,12 @@ export interface UsageRow {
   readonly group: Readonly<Record<string, string>>;
 }
 
+/**
+ * The label that keeps an event's subject in its group where it is not the payer itself. No meter can have a label of
+ * this name, so it is never among those that a question keeps unless it asks for subjects.
+ */
+export const SUBJECT_LABEL = "$subject";
+
 /** Canonical text of group labels: a JSON object with its keys in code unit order, so that equal labels are equal texts. */
 export function groupText(labels: Readonly<Record<string, string>>): string {
   const keys = Object.keys(labels);

@@ -38,6 +38,9 @@ import type {
   UsageRevision,
 } from "./stored-event.ts";
 
+import type { ForgetQuery, Forgotten } from "./forget-query.ts";
+import type { Register } from "./register.ts";
+
 export {
   canCancel,
   canChange,
@@ -92,6 +95,17 @@ export type {
   UsageQuery,
   UsageRevision,
 } from "./stored-event.ts";
+export type { ForgetKind, ForgetQuery, Forgotten } from "./forget-query.ts";
+export { ENTRY_KINDS } from "./register.ts";
+export type {
+  EntryKind,
+  EntryQuery,
+  EntryRevision,
+  Register,
+  RegisterChange,
+  RegisterEntry,
+  RegisterOutcome,
+} from "./register.ts";
 export type { BillerNotice, CustomerNotice, RejectedSample, RejectionNotice } from "./biller-notice.ts";
 export type {
   CountedQuery,
@@ -142,31 +156,11 @@ export interface StoreCounts {
 /** Which window of usage it is, among those of one width. */
 export type WindowPlace = Pick<DirtyWindow, "meter" | "company" | "windowStart">;
 
-/** What is kept beside events and usage for a time: names that were taken once, refused events, histories of reports. */
-export type ForgetKind = "once" | "conflict" | "attempt" | "change";
-
-/** One batch of forgetting. */
-export interface ForgetQuery {
-  readonly kind: ForgetKind;
-  /** Only what is older, milliseconds UTC: by the name's or refused event's arrival, by when the row was done. */
-  readonly before: number;
-  /** Where the last batch of this kind ended; null = at the oldest. */
-  readonly after: number | null;
-  /** How many are looked at. */
-  readonly limit: number;
-}
-
-export interface Forgotten {
-  readonly deleted: number;
-  /** Where the next batch begins; null = nothing behind this one is that old. */
-  readonly next: number | null;
-}
-
 /**
  * Everything meterbook remembers. Speaks in batches; never changes an event in place.
  * Every adapter passes the suite in testing/store-suite. All methods are atomic: wholly done or not at all.
  */
-export interface Store {
+export interface Store extends Register {
   /** Random, made once with the store and kept in it: part of every identifier. */
   readonly id: string;
   /** Width of usage buckets, milliseconds; fixed when the store is made. */
@@ -388,6 +382,7 @@ export type StoreView = Pick<
   | "holdTotals"
   | "dueTotals"
   | "getNote"
+  | keyof Omit<Register, "changeEntries">
 >;
 
 /** A store as it was at one instant. */

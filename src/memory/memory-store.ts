@@ -4,6 +4,7 @@ import { MemoryBooks } from "./memory-books.ts";
 import { MemoryEvents } from "./memory-events.ts";
 import { MemoryFacts } from "./memory-facts.ts";
 import { MemoryOutbox } from "./memory-outbox.ts";
+import { MemoryRegister } from "./memory-register.ts";
 import { MemoryUsage } from "./memory-usage.ts";
 
 /** The Store in plain maps and lists: nothing survives the process. The simplest right answer, against which others are tested. */
@@ -13,7 +14,8 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
   const outbox = new MemoryOutbox(usage);
   const facts = new MemoryFacts();
   const books = new MemoryBooks();
-  const parts: Parts = { events, usage, outbox, facts, books };
+  const register = new MemoryRegister();
+  const parts: Parts = { events, usage, outbox, facts, books, register };
   return {
     id,
     ...storeView(parts, bucketMs),
@@ -77,11 +79,12 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
     putCustomerMappings: (mappings) => take(() => facts.putMappings(mappings)),
     putNote: (name, value) => take(() => void facts.notes.set(name, value)),
     lease: (name, holder, now, leaseMs) => take(() => facts.lease(name, holder, now, leaseMs)),
+    changeEntries: (changes, now) => take(() => register.change(changes, now)),
     snapshot: () =>
       take(() => {
         const usageThen = usage.copy();
         const copies = { events: events.copy(), usage: usageThen, outbox: outbox.copy(usageThen) };
-        const then = { ...copies, facts: facts.copy(), books: books.copy() };
+        const then = { ...copies, facts: facts.copy(), books: books.copy(), register: register.copy() };
         return { ...storeView(then, bucketMs), close: async () => undefined };
       }),
     close: async () => undefined,
@@ -99,9 +102,10 @@ interface Parts {
   readonly outbox: MemoryOutbox;
   readonly facts: MemoryFacts;
   readonly books: MemoryBooks;
+  readonly register: MemoryRegister;
 }
 
-function storeView({ events, usage, outbox, facts, books }: Parts, bucketMs: number): StoreView {
+function storeView({ events, usage, outbox, facts, books, register }: Parts, bucketMs: number): StoreView {
   return {
     bucketMs,
     findEvents: (id) => take(() => events.find(id)),
@@ -128,6 +132,12 @@ function storeView({ events, usage, outbox, facts, books }: Parts, bucketMs: num
     holdTotals: () => take(() => events.holdTotals()),
     dueTotals: (windowMs) => take(() => outbox.dueTotals(windowMs)),
     getNote: (name) => take(() => facts.notes.get(name) ?? null),
+    getEntry: (kind, id) => take(() => register.get(kind, id)),
+    findEntry: (kind, name) => take(() => register.find(kind, name)),
+    listEntries: (query) => take(() => register.page(ownMembers(query))),
+    countEntries: (kind) => take(() => register.count(kind)),
+    entryHistory: (kind, id) => take(() => register.history(kind, id)),
+    registerRevision: (kind) => take(() => register.revision(kind)),
   };
 }
 

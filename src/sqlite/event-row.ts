@@ -56,6 +56,9 @@ interface Rest {
   a?: string | undefined;
   f?: Readonly<Record<string, HoldReason>> | undefined;
   c?: EventName | undefined;
+  u?: string | undefined;
+  d?: Json | undefined;
+  e?: Readonly<Record<string, Json>> | undefined;
 }
 
 /** Appends the column values of an event to a list of parameters. */
@@ -106,6 +109,9 @@ export function eventOfRow(row: EventRow, names: Names): UsageEvent {
     ...(shape & NO_REQUEST ? {} : { request: requestOf(row, rest, names) }),
     ...(shape & NO_RESPONSE ? {} : { response: responseOf(row, rest) }),
     ...(rest.m === undefined ? {} : { metadata: rest.m }),
+    ...(rest.u === undefined ? {} : { subject: rest.u }),
+    ...(rest.d === undefined ? {} : { data: rest.d }),
+    ...(rest.e === undefined ? {} : { attributes: rest.e }),
     ...(rest.v === undefined ? {} : { values: rest.v }),
     ...(durationMs === null ? {} : { durationMs }),
     ...(aborted === null ? {} : { aborted: aborted === 1 }),
@@ -156,6 +162,9 @@ function restText(event: UsageEvent): string | null {
     rest.sb = ownMember(response, "body");
   }
   rest.m = ownMember(event, "metadata");
+  rest.u = ownMember(event, "subject");
+  rest.d = ownMember(event, "data");
+  rest.e = ownMember(event, "attributes");
   rest.v = ownMember(event, "values");
   rest.t = ownMember(event, "sessionToken");
   rest.a = ownMember(event, "apiVersion");

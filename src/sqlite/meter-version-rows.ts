@@ -14,17 +14,18 @@ type VersionRow = readonly [
   unknownIdentity: UnknownIdentity | null,
   ended: number,
   replayed: string | null,
+  origin: "api" | null,
 ];
 
 /** Versions of meters in the order in which they were added. */
 export function readMeterVersions(connection: Connection): MeterVersion[] {
   const rows = connection
     .sql<VersionRow>(
-      "SELECT version, effective_from, definition, fields, unknown_identity, ended, replayed FROM meter_versions ORDER BY number",
+      "SELECT version, effective_from, definition, fields, unknown_identity, ended, replayed, origin FROM meter_versions ORDER BY number",
     )
     .raw()
     .all();
-  return rows.map(([version, effectiveFrom, definition, fields, unknownIdentity, ended, replayed]) => {
+  return rows.map(([version, effectiveFrom, definition, fields, unknownIdentity, ended, replayed, origin]) => {
     const parsed: MeterDefinition = JSON.parse(definition);
     const note: ReplayNote | null = replayed === null ? null : JSON.parse(replayed);
     const texts: Readonly<Record<string, string>> | null = fields === null ? null : JSON.parse(fields);
@@ -36,6 +37,7 @@ export function readMeterVersions(connection: Connection): MeterVersion[] {
       ...(unknownIdentity === null ? {} : { unknownIdentity }),
       ...(ended === 1 ? { ended: true } : {}),
       ...(note === null ? {} : { replayed: note }),
+      ...(origin === null ? {} : { origin }),
     };
   });
 }
@@ -55,10 +57,10 @@ export function addMeterVersions(connection: Connection, versions: readonly Mete
 /** Adds versions at exactly their instants. Runs inside a write transaction. */
 export function insertVersions(connection: Connection, versions: readonly MeterVersion[]): void {
   const insert = connection.sql(
-    "INSERT INTO meter_versions (meter, version, effective_from, definition, fields, unknown_identity, ended, replayed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO meter_versions (meter, version, effective_from, definition, fields, unknown_identity, ended, replayed, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   for (const added of versions) {
-    const { definition, version, effectiveFrom, fields, unknownIdentity, ended, replayed } = ownMembers(added);
+    const { definition, version, effectiveFrom, fields, unknownIdentity, ended, replayed, origin } = ownMembers(added);
     insert.run(
       definition.key,
       version,
@@ -68,6 +70,7 @@ export function insertVersions(connection: Connection, versions: readonly MeterV
       unknownIdentity ?? null,
       ended === true ? 1 : 0,
       replayed === undefined ? null : JSON.stringify(replayed),
+      origin ?? null,
     );
   }
 }

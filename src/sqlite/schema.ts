@@ -1,6 +1,7 @@
 import { MeterbookError } from "../core/errors.ts";
 import { CORRECTION_LAYOUT } from "./correction-layout.ts";
 import type { SqliteDatabase } from "./driver.ts";
+import { REGISTER_LAYOUT } from "./register-layout.ts";
 import { REPORTER_LAYOUT } from "./reporter-layout.ts";
 
 /** Marks the file as meterbook's ("mtrb"), so that nobody's other database is touched. */
@@ -170,6 +171,7 @@ const MIGRATIONS: readonly string[] = [
   INSERT INTO notes VALUES ('store.id', lower(hex(randomblob(16))));
   `,
   [REPORTER_LAYOUT, CORRECTION_LAYOUT].join("\n"),
+  REGISTER_LAYOUT,
 ];
 
 /** The layout that this release reads and writes; kept in the file as user_version. */

@@ -19,6 +19,7 @@ import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
 import * as versions from "./meter-version-rows.ts";
 import { readLaneTotals, readOutbox, readOutboxTotals, reportedLanes } from "./outbox-query.ts";
 import * as outbox from "./outbox-rows.ts";
+import * as register from "./register-rows.ts";
 import { changeRow, settleRows } from "./row-changes.ts";
 import { readHistory } from "./row-history.ts";
 import { dirtyWindows, dueTotals, enqueueRows, skippedTotals } from "./windows.ts";
@@ -113,6 +114,8 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
     putCustomerMappings: (mappings) => write(() => facts.putCustomers(c, mappings)),
     putNote: (name, value) => write(() => facts.writeNote(c, name, value)),
     lease: (name, holder, now, leaseMs) => write(() => facts.takeLease(c, name, holder, now, leaseMs)),
+    // A refused change undoes those before it: it has a transaction of its own.
+    changeEntries: async (changes, now) => register.changeEntries(c, changes, now),
     snapshot: async () => {
       const pinned = c.snapshot();
       return { ...storeView(pinned, bucketMs), close: async () => pinned.close() };
@@ -150,6 +153,12 @@ function storeView(c: Connection, bucketMs: number): StoreView {
     holdTotals: () => read(() => readHoldTotals(c)),
     dueTotals: (windowMs) => read(() => dueTotals(c, windowMs)),
     getNote: (name) => read(() => facts.readNote(c, name)),
+    getEntry: (kind, id) => read(() => register.getEntry(c, kind, id)),
+    findEntry: (kind, name) => read(() => register.findEntry(c, kind, name)),
+    listEntries: (query) => read(() => register.listEntries(c, ownMembers(query))),
+    countEntries: (kind) => read(() => register.countEntries(c, kind)),
+    entryHistory: (kind, id) => read(() => register.entryHistory(c, kind, id)),
+    registerRevision: (kind) => read(() => register.registerRevision(c, kind)),
   };
 }
 

@@ -1,0 +1,111 @@
+import type {
+  EntryKind,
+  EntryQuery,
+  EntryRevision,
+  RegisterChange,
+  RegisterEntry,
+  RegisterOutcome,
+} from "../engine/ports.ts";
+
+interface Kept {
+  readonly entry: RegisterEntry;
+  readonly history: readonly EntryRevision[];
+}
+
+/** The register in maps, by kind and id. */
+export class MemoryRegister {
+  private kinds = new Map<EntryKind, Map<string, Kept>>();
+  private readonly revisions = new Map<EntryKind, number>();
+
+  /** A copy that does not change with this one. */
+  copy(): MemoryRegister {
+    const copy = new MemoryRegister();
+    copy.kinds = copied(this.kinds);
+    for (const [kind, revision] of this.revisions) copy.revisions.set(kind, revision);
+    return copy;
+  }
+
+  get(kind: EntryKind, id: string): RegisterEntry | null {
+    return this.kinds.get(kind)?.get(id)?.entry ?? null;
+  }
+
+  find(kind: EntryKind, name: string): RegisterEntry | null {
+    return this.living(kind).find(({ names }) => names.includes(name)) ?? null;
+  }
+
+  page({ kind, namePrefix, includeDeleted = false, after, limit }: EntryQuery): RegisterEntry[] {
+    return this.all(kind)
+      .filter(({ deletedAt }) => includeDeleted || deletedAt === null)
+      .filter(({ id }) => after === undefined || id > after)
+      .filter(({ names }) => namePrefix === undefined || names.some((name) => name.startsWith(namePrefix)))
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  count(kind: EntryKind): number {
+    return this.living(kind).length;
+  }
+
+  history(kind: EntryKind, id: string): readonly EntryRevision[] {
+    return this.kinds.get(kind)?.get(id)?.history ?? [];
+  }
+
+  revision(kind: EntryKind): number {
+    return this.revisions.get(kind) ?? 0;
+  }
+
+  change(changes: readonly RegisterChange[], now: number): RegisterOutcome {
+    const next = copied(this.kinds);
+    // Names that one change gives up may be another one's.
+    const taken = new Map<string, string>();
+    const isChanged = new Set(changes.map(({ kind, id }) => JSON.stringify([kind, id])));
+    for (const kind of new Set(changes.map((change) => change.kind)))
+      for (const { id, names } of this.living(kind))
+        if (!isChanged.has(JSON.stringify([kind, id])))
+          for (const name of names) taken.set(JSON.stringify([kind, name]), id);
+    const entries: RegisterEntry[] = [];
+    for (const [at, change] of changes.entries()) {
+      const { kind, id, seen, body, author } = change;
+      const known = next.get(kind)?.get(id);
+      const before = known?.entry ?? null;
+      if (seen !== null && (before === null || before.deletedAt !== null)) return { done: false, at, why: "missing" };
+      if ((before?.revision ?? null) !== seen) return { done: false, at, why: "stale" };
+      const names = body === null ? [] : [...new Set(change.names)];
+      for (const name of names) {
+        const holder = taken.get(JSON.stringify([kind, name]));
+        if (holder !== undefined) return { done: false, at, why: "name_taken", name, holder };
+        taken.set(JSON.stringify([kind, name]), id);
+      }
+      const revision = (before?.revision ?? 0) + 1;
+      const entry: RegisterEntry = {
+        kind,
+        id,
+        names,
+        body: body ?? before?.body ?? null,
+        revision,
+        createdAt: before?.createdAt ?? now,
+        updatedAt: now,
+        deletedAt: body === null ? now : null,
+      };
+      const ofKind = next.get(kind) ?? new Map<string, Kept>();
+      ofKind.set(id, { entry, history: [...(known?.history ?? []), { revision, at: now, author, body }] });
+      next.set(kind, ofKind);
+      entries.push(entry);
+    }
+    this.kinds = next;
+    for (const kind of new Set(changes.map((change) => change.kind))) this.revisions.set(kind, this.revision(kind) + 1);
+    return { done: true, entries };
+  }
+
+  private all(kind: EntryKind): readonly RegisterEntry[] {
+    return [...(this.kinds.get(kind)?.values() ?? [])].map(({ entry }) => entry);
+  }
+
+  private living(kind: EntryKind): readonly RegisterEntry[] {
+    return this.all(kind).filter(({ deletedAt }) => deletedAt === null);
+  }
+}
+
+function copied(kinds: ReadonlyMap<EntryKind, ReadonlyMap<string, Kept>>): Map<EntryKind, Map<string, Kept>> {
+  return new Map([...kinds].map(([kind, entries]) => [kind, new Map(entries)]));
+}
