@@ -215,4 +215,14 @@ export const limits = {
   carryMinutesMax: 1_440,
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
+
+  // --- the service's threads ---
+  /** Calls of the HTTP service that wait for a thread; one more is answered 503 at once. */
+  serverCallsMax: 1_000,
+  /** A call that a thread has not answered by then is answered 503; making it again is harmless. */
+  serverCallTimeoutMs: 30_000,
+  /** The same for orders that look at the whole past, such as a new meter's. */
+  serverLongCallTimeoutMs: 30 * 60_000,
+  /** An edited configuration that is not in force by then is told as failed. */
+  adoptTimeoutMs: 30_000,
 } as const;

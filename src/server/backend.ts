@@ -1,8 +1,20 @@
 import type { Settings } from "../config/settings.ts";
 import type { EventListQuery, EventPage, IngestCall, IngestReply } from "../engine/intake/accepted.ts";
 import type { MeterDraft, MeterEffect, MeterPatch, MeterView } from "../engine/meters/meter-view.ts";
+import type { StoreCounts, StoredEvent } from "../engine/ports.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
+
+/** What a service's store and threads stand at, for those who watch over it. */
+export interface ServiceFigures {
+  readonly counts: StoreCounts;
+  /** Bytes of journals that are not in the store yet. */
+  readonly backlogBytes: number;
+  /** Since the journals were last taken into the store, milliseconds; null before the first time. */
+  readonly drainLagMs: number | null;
+  /** Open holds by meter. */
+  readonly holds: readonly { readonly meter: string; readonly holds: number }[];
+}
 
 /** A page of a list that is counted; `page` counts from 1. */
 export interface PageQuery {
@@ -81,4 +93,16 @@ export interface Backend {
     readonly author: string;
   }): Promise<readonly Subject[]>;
   deleteSubject(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
+
+  // --- operating it ---
+  /** What the store and the threads stand at. */
+  figures(query: Record<string, never>): Promise<ServiceFigures>;
+  /** Stored events in the order in which they arrived, for an export; `next` is null behind the last one. */
+  exportEvents(query: {
+    readonly from?: number;
+    readonly to?: number;
+    readonly company?: string;
+    readonly afterSeq: number;
+    readonly limit: number;
+  }): Promise<{ readonly events: readonly StoredEvent[]; readonly next: number | null }>;
 }
