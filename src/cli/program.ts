@@ -12,6 +12,7 @@ import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { exportCommand } from "./commands/export.ts";
 import { heldCommand } from "./commands/held.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
@@ -46,6 +47,7 @@ const COMMANDS = [
   compareCommand,
   verifyCommand,
   rebuildCommand,
+  exportCommand,
   doctorCommand,
 ];
 

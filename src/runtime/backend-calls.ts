@@ -1,22 +1,17 @@
 import type { Settings } from "../config/settings.ts";
 import type { Backend } from "../server/backend.ts";
-import { OPERATIONS, type Operation, type OperationName } from "./operations.ts";
+import { operationNamed, operationNames, type AnyOperation } from "./operations.ts";
 
 /** Answers one call of the Backend, wherever its operation runs. */
-export type CallMaker = (
-  name: OperationName,
-  operation: Operation<OperationName>,
-  argument: unknown,
-) => Promise<unknown>;
+export type CallMaker = (name: string, operation: AnyOperation, argument: unknown) => Promise<unknown>;
 
-/** The Backend whose every method is a call: one table says which there are. */
+/** The Backend whose every method is a call: one table, which has all names with their types, says which there are. */
 export function backendOf(settings: () => Settings, make: CallMaker): Backend {
-  const calls = Object.entries(OPERATIONS).map(([name, operation]) => [
+  const calls = operationNames().map((name): readonly unknown[] => [
     name,
     // A call that cannot even begin fails as one that was begun.
-    async (argument: unknown) => make(name as OperationName, operation as Operation<OperationName>, argument),
+    async (argument: unknown) => make(name, operationNamed(name), argument),
   ]);
-  const backend: object = Object.defineProperty(Object.fromEntries(calls), "settings", { get: settings });
-  // The methods come from a table that has all names of the Backend, each with its types.
-  return backend as Backend;
+  const backend: Backend = Object.fromEntries(calls);
+  return Object.defineProperty(backend, "settings", { get: settings });
 }

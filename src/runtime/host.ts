@@ -12,14 +12,14 @@ export interface ReaderHost {
   readonly clock: Clock;
   readonly random: (size: number) => Uint8Array;
   /** The meters that are in force now. */
-  catalog(): Promise<Catalog>;
+  readonly catalog: () => Promise<Catalog>;
 }
 
 /** What an operation that changes something is given: the engine of the one thread that writes. */
 export interface WriterHost extends ReaderHost {
   readonly node: MeterNode;
   /** When the journals were last taken into the store, milliseconds UTC; null before the first time. */
-  drainedAt(): number | null;
+  readonly drainedAt: () => number | null;
 }
 
 export interface ReaderHostOptions {

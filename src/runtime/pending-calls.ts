@@ -54,7 +54,7 @@ export class PendingCalls {
   }
 
   failAll(sentence: string): void {
-    for (const call of [...this.#waiting.keys()]) this.fail(call, busyError(sentence));
+    for (const call of this.#waiting.keys()) this.fail(call, busyError(sentence));
   }
 
   #take(call: number): Waiting | undefined {

@@ -116,7 +116,7 @@ class Link implements WorkerLink {
   ready(timeoutMs: number): Promise<void> {
     if (this.#isReady) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const late = (): void => void reject(busyError("The store is not open yet."));
+      const late = (): void => reject(busyError("The store is not open yet."));
       const timer = setTimeout(late, timeoutMs);
       this.#onReady.push(() => {
         clearTimeout(timer);

@@ -14,6 +14,10 @@ function pending(callsMax = 2) {
   return { calls, ask, sent, waiting };
 }
 
+function uncloneable(): never {
+  throw new TypeError("could not be cloned");
+}
+
 describe("calls that wait for another thread", () => {
   it("are answered each by its number, in any order", async () => {
     const { calls, ask, sent } = pending();
@@ -46,9 +50,6 @@ describe("calls that wait for another thread", () => {
   it("fail at once when there is no thread to send them to, or they cannot be sent", async () => {
     const { calls, waiting } = pending();
     await expect(calls.ask(() => false, LONG)).rejects.toMatchObject({ code: "METER_SERVER_BUSY" });
-    const uncloneable = (): never => {
-      throw new TypeError("could not be cloned");
-    };
     await expect(calls.ask(uncloneable, LONG)).rejects.toThrow("could not be cloned");
     expect(calls.size).toBe(0);
     expect(waiting).toEqual([true, false, true, false]);
