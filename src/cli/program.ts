@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 
 import { MeterbookError } from "../core/errors.ts";
 import { nearName } from "../core/near-name.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { checkCommand } from "./commands/check.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { correctCommand } from "./commands/correct.ts";
@@ -48,6 +49,7 @@ const COMMANDS = [
   verifyCommand,
   rebuildCommand,
   exportCommand,
+  backupCommand,
   doctorCommand,
 ];
 

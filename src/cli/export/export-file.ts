@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
 
 import { MeterbookError, sentenceOf } from "../../core/errors.ts";
 import { openParquetFile } from "../../runtime/parquet-file.ts";
 import { csvLine, safeText } from "../csv.ts";
+import { giveName, refuseExisting } from "../file-name.ts";
 import { instant } from "../output.ts";
 
 /** Forms that usage and events can be written in. */
@@ -37,7 +38,7 @@ export async function openExportFile(options: {
 }): Promise<ExportFile> {
   const { format, columns, replace } = options;
   const path = resolve(options.path);
-  if (!replace && existsSync(path)) throw alreadyThere(path);
+  if (!replace) refuseExisting(path, "Name another one, or replace it with --force.");
   const part = `${path}.${process.pid}.part`;
   const descriptor = openPart(part);
   const text = (value: string): void => void writeSync(descriptor, value);
@@ -60,20 +61,12 @@ export async function openExportFile(options: {
       fsyncSync(descriptor);
       close();
       giveName(part, path, replace);
-      syncFolder(dirname(path));
     },
     abandon: () => {
       close();
       rmSync(part, { force: true });
     },
   };
-}
-
-/** A file of this name appeared since it was looked for, or was there before. */
-function alreadyThere(path: string): MeterbookError {
-  return new MeterbookError("METER_COMMAND_INVALID", `There is a file ${path} already.`, {
-    remedy: "Name another one, or replace it with --force.",
-  });
 }
 
 function openPart(part: string): number {
@@ -84,28 +77,6 @@ function openPart(part: string): number {
       cause,
       remedy: "Name a file in a folder that is there and that this user may write.",
     });
-  }
-}
-
-/** A link refuses a name that is taken, which a renaming does not. */
-function giveName(part: string, path: string, replace: boolean): void {
-  if (replace) return renameSync(part, path);
-  try {
-    linkSync(part, path);
-  } catch (error) {
-    if (existsSync(path)) throw alreadyThere(path);
-    // A disk without links: nobody made the file in the moments since it was looked for.
-    if (error instanceof Error) return renameSync(part, path);
-  }
-  rmSync(part);
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 
