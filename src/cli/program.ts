@@ -21,6 +21,7 @@ import { previewCommand } from "./commands/preview.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { reportCommand } from "./commands/report.ts";
 import { statusCommand } from "./commands/status.ts";
 import { stripeLocalCommand } from "./commands/stripe-local.ts";
@@ -33,6 +34,7 @@ const COMMANDS = [
   demoCommand,
   stripeLocalCommand,
   devCommand,
+  serveCommand,
   checkCommand,
   previewCommand,
   explainCommand,

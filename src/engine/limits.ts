@@ -225,4 +225,6 @@ export const limits = {
   serverLongCallTimeoutMs: 30 * 60_000,
   /** An edited configuration that is not in force by then is told as failed. */
   adoptTimeoutMs: 30_000,
+  /** How often connections are looked at for those bounds of time. */
+  httpConnectionsCheckMs: 2_000,
 } as const;

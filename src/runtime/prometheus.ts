@@ -83,10 +83,7 @@ function statusesOf({ results, kept }: Extract<IngestReply, { kind: "results" }>
 }
 
 /** Gauges of what stands in the store and before the threads, set whenever they are asked for. */
-function gauges(
-  prometheus: Prometheus,
-  registry: Registry,
-): (figures: ServiceFigures, threads: ThreadFigures) => void {
+function gauges(prometheus: Prometheus, registry: Registry): (figures: ServiceFigures, threads: ThreadFigures) => void {
   const gauge = (name: string, help: string, labelNames: readonly string[] = []) =>
     new prometheus.Gauge({ name: `meterbook_${name}`, help, labelNames, registers: [registry] });
   const stored = gauge("stored_events", "Events in the database");
