@@ -10,7 +10,7 @@ import { ownMembers } from "./own-member.ts";
 import type { Verdict } from "./verdict.ts";
 
 export { nextVersions } from "./meter-versions.ts";
-export type { WantedMeters } from "./meter-versions.ts";
+export type { VersionChange, WantedMeters } from "./meter-versions.ts";
 
 /** What a catalog is compiled from. */
 export interface CatalogSource {

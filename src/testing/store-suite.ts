@@ -10,6 +10,7 @@ import { heldCases } from "./store-suite/held-cases.ts";
 import { outboxCases } from "./store-suite/outbox-cases.ts";
 import { forgetCases } from "./store-suite/forget-cases.ts";
 import { passingCases } from "./store-suite/passing-cases.ts";
+import { registerCases } from "./store-suite/register-cases.ts";
 import type { StoreCase } from "./store-suite/store-case.ts";
 import { usageCases } from "./store-suite/usage-cases.ts";
 
@@ -47,6 +48,7 @@ const CASES: readonly StoreCase[] = [
   ...bookCases,
   ...factCases,
   ...forgetCases,
+  ...registerCases,
 ];
 
 /**
