@@ -227,4 +227,19 @@ export const limits = {
   adoptTimeoutMs: 30_000,
   /** How often connections are looked at for those bounds of time. */
   httpConnectionsCheckMs: 2_000,
+
+  // --- events over HTTP ---
+  /** Events of one call; a call with more is refused whole. Its events are one transaction. */
+  sentEventsMax: 10_000,
+  /** Bytes of one call's body after inflating; a larger one is refused whole. */
+  sentBodyBytesMax: 16 * 1024 * 1024,
+  /** Characters of one event; a larger one is rejected. */
+  sentEventLengthMax: 256 * 1024,
+  /** Calls that wait for their commit, and bytes of their bodies; further ones are answered busy, and nothing of them is kept. */
+  waitingCallsMax: 5_000,
+  waitingBytesMax: 64 * 1024 * 1024,
+  /** Events of one page of a list. */
+  listedEventsMax: 1_000,
+  /** Events looked at for one page; a page that ends there has fewer events, and says where to go on. */
+  searchedEventsMax: 50_000,
 } as const;

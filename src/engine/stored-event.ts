@@ -31,6 +31,9 @@ export interface IngestEntry {
 
 export type IngestStatus = "stored" | "duplicate" | "conflict";
 
+/** What of a batch is kept: `each` new event; `all` of them, or nothing when one is a conflict; `none`: only the answer is given. */
+export type IngestKeep = "each" | "all" | "none";
+
 /** `stale`: the event got another amendment since it was read, so what was computed of it may be wrong. Nothing changed. */
 export type AmendStatus = "done" | "stale" | "no_event";
 
@@ -87,6 +90,38 @@ export interface SpanQuery extends TimeRange {
   /** Only events without open holds. */
   readonly unheld?: boolean;
   readonly limit: number;
+}
+
+/** Where an event stands in the order of event time, then arrival. */
+export interface EventPlace {
+  readonly time: number;
+  readonly seq: number;
+}
+
+/** A search, newest first by event time, then arrival. Everything that is given must fit. */
+export interface EventSearch extends TimeRange {
+  /** Only events before this place in that order: older ones. */
+  readonly after?: EventPlace | undefined;
+  /** Half-open span of when events were recorded: the sender's time where he stated none. */
+  readonly recordedFrom?: number | undefined;
+  readonly recordedTo?: number | undefined;
+  readonly type?: string | undefined;
+  readonly source?: string | undefined;
+  readonly subject?: string | undefined;
+  /** Parts of texts; letters A to Z and a to z are equal. */
+  readonly idPart?: string | undefined;
+  readonly subjectPart?: string | undefined;
+  /** Who pays, as known now; an event of nobody fits none. */
+  readonly companies?: readonly string[] | undefined;
+  readonly limit: number;
+  /** Events of the span that are looked at, fitting or not. */
+  readonly searchMax: number;
+}
+
+export interface EventSearchPage {
+  readonly events: readonly StoredEvent[];
+  /** The last event that was looked at: the search goes on after it. Null when no further one is in the span. */
+  readonly next: EventPlace | null;
 }
 
 // --- usage ---

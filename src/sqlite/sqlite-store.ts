@@ -12,6 +12,7 @@ import { getMeta, putMeta, readCounts } from "./counters.ts";
 import { networkFileSystem } from "./database-file.ts";
 import { loadDriver } from "./driver.ts";
 import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
+import { searchEvents } from "./event-search.ts";
 import * as facts from "./facts.ts";
 import { forget } from "./forgotten-rows.ts";
 import { heldLanes, holdRows, releaseRows } from "./held-rows.ts";
@@ -19,6 +20,7 @@ import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
 import * as versions from "./meter-version-rows.ts";
 import { readLaneTotals, readOutbox, readOutboxTotals, reportedLanes } from "./outbox-query.ts";
 import * as outbox from "./outbox-rows.ts";
+import { writeKept } from "./kept-ingest.ts";
 import * as register from "./register-rows.ts";
 import { changeRow, settleRows } from "./row-changes.ts";
 import { readHistory } from "./row-history.ts";
@@ -69,8 +71,9 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
   return {
     id,
     ...storeView(c, bucketMs),
-    ingest: (entries, recordedAt, meters) =>
-      write(() => {
+    // What is not kept is undone: it has a transaction of its own.
+    ingest: async (entries, recordedAt, meters, keep) =>
+      writeKept(c, keep, () => {
         versions.assertMeters(c, meters);
         versions.noteNewestEvent(c, entries, recordedAt);
         return ingestEntries(c, bucketMs, entries, recordedAt);
@@ -132,6 +135,7 @@ function storeView(c: Connection, bucketMs: number): StoreView {
     findEvents: (id) => read(() => findEvents(c, id)),
     events: (query) => read(() => readEvents(c, ownMembers(query))),
     eventsInSpan: (query) => read(() => readSpan(c, ownMembers(query))),
+    searchEvents: (search) => read(() => searchEvents(c, ownMembers(search))),
     held: (query) => read(() => readHeld(c, ownMembers(query))),
     buckets: (query) => read(() => readBuckets(c, "buckets", ownMembers(query), bucketMs)),
     usageRevision: () => read(() => usageRevision(c)),
