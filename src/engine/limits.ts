@@ -215,4 +215,14 @@ export const limits = {
   carryMinutesMax: 1_440,
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
+
+  // --- sessions of time meters ---
+  /** A start that waits longer for its end is held as missing_end; one without a session's name pairs with no later end. */
+  sessionOpenMaxMs: 86_400_000,
+  /** Boundaries that wait in one lane and are looked at for a partner; those beyond it pair when earlier ones are gone. */
+  sessionsPerLaneMax: 1_000,
+  /** Sessions read at once where all that wait are looked at; listing loops. */
+  sessionsPageMax: 500,
+  /** Tries to record a boundary while another process changes the same sessions; then METER_SERVER_BUSY. */
+  sessionTriesMax: 20,
 } as const;
