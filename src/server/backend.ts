@@ -2,6 +2,14 @@ import type { Settings } from "../config/settings.ts";
 import type { EventListQuery, EventPage, IngestCall, IngestReply } from "../engine/intake/accepted.ts";
 import type { MeterDraft, MeterEffect, MeterPatch, MeterView } from "../engine/meters/meter-view.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
+import type { EventResult, UsageReport } from "../engine/intake/accepted.ts";
+import type {
+  SessionBoundary,
+  SessionPage,
+  SessionQuery,
+  SessionResult,
+  SessionView,
+} from "../engine/intake/session.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
 /** A page of a list that is counted; `page` counts from 1. */
@@ -81,4 +89,16 @@ export interface Backend {
     readonly author: string;
   }): Promise<readonly Subject[]>;
   deleteSubject(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
+
+  // --- simple usage, sessions of time meters, customer look-up ---
+  /** A result for each report, in order, after the commit. */
+  reportUsage(order: { readonly reports: readonly UsageReport[] }): Promise<readonly EventResult[]>;
+  /** Answers after the commit. METER_CONFLICT when too many unnamed sessions wait. */
+  recordSession(order: { readonly boundary: SessionBoundary; readonly author: string }): Promise<SessionResult>;
+  /** Sessions that wait for an end, or for a decision. */
+  listSessions(query: SessionQuery): Promise<SessionPage>;
+  /** METER_NOT_FOUND when no session of this id waits. */
+  dismissSession(order: { readonly id: string; readonly author: string }): Promise<SessionView>;
+  /** Who pays for a tenant's usage now: the customer that owns the subject, or has it as key or id. */
+  findCustomer(query: { readonly tenantId: string }): Promise<Customer | null>;
 }

@@ -48,6 +48,7 @@ export function sessionEvent(
   },
 ): UsageEvent {
   const durationMs = end.time - start.time;
+  const { deviceId, sessionId } = start;
   const metadata = { ...start.metadata, ...end.metadata };
   return {
     source: SESSION_SOURCE,
@@ -62,11 +63,11 @@ export function sessionEvent(
       total_usage: inUnit(durationMs, facts.unit),
       duration_ms: durationMs,
       duration_secs: inUnit(durationMs, "second"),
-      device_id: start.deviceId,
-      session_id: start.sessionId ?? end.sessionId,
+      ...(deviceId === null ? {} : { device_id: deviceId }),
+      ...(sessionId === null ? {} : { session_id: sessionId }),
       started_at: new Date(start.time).toISOString(),
       ended_at: new Date(end.time).toISOString(),
-      metadata,
+      ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
     },
   };
 }
