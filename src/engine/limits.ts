@@ -242,4 +242,14 @@ export const limits = {
   listedEventsMax: 1_000,
   /** Events looked at for one page; a page that ends there has fewer events, and says where to go on. */
   searchedEventsMax: 50_000,
+
+  // --- sessions of time meters ---
+  /** A start that waits longer for its end is held as missing_end; one without a session's name pairs with no later end. */
+  sessionOpenMaxMs: 86_400_000,
+  /** Boundaries that wait in one lane and are looked at for a partner; those beyond it pair when earlier ones are gone. */
+  sessionsPerLaneMax: 1_000,
+  /** Sessions read at once where all that wait are looked at; listing loops. */
+  sessionsPageMax: 500,
+  /** Tries to record a boundary while another process changes the same sessions; then METER_SERVER_BUSY. */
+  sessionTriesMax: 20,
 } as const;

@@ -3,6 +3,14 @@ import type { EventListQuery, EventPage, IngestCall, IngestReply } from "../engi
 import type { MeterDraft, MeterEffect, MeterPatch, MeterView } from "../engine/meters/meter-view.ts";
 import type { StoreCounts, StoredEvent } from "../engine/ports.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
+import type { EventResult, UsageReport } from "../engine/intake/accepted.ts";
+import type {
+  SessionBoundary,
+  SessionPage,
+  SessionQuery,
+  SessionResult,
+  SessionView,
+} from "../engine/intake/session.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
 /** What a service's store and threads stand at, for those who watch over it. */
@@ -105,4 +113,16 @@ export interface Backend {
     readonly afterSeq: number;
     readonly limit: number;
   }): Promise<{ readonly events: readonly StoredEvent[]; readonly next: number | null }>;
+
+  // --- simple usage, sessions of time meters, customer look-up ---
+  /** A result for each report, in order, after the commit. */
+  reportUsage(order: { readonly reports: readonly UsageReport[] }): Promise<readonly EventResult[]>;
+  /** Answers after the commit. METER_CONFLICT when too many unnamed sessions wait. */
+  recordSession(order: { readonly boundary: SessionBoundary; readonly author: string }): Promise<SessionResult>;
+  /** Sessions that wait for an end, or for a decision. */
+  listSessions(query: SessionQuery): Promise<SessionPage>;
+  /** METER_NOT_FOUND when no session of this id waits. */
+  dismissSession(order: { readonly id: string; readonly author: string }): Promise<SessionView>;
+  /** Who pays for a tenant's usage now: the customer that owns the subject, or has it as key or id. */
+  findCustomer(query: { readonly tenantId: string }): Promise<Customer | null>;
 }
