@@ -1,7 +1,14 @@
 import type { Settings } from "../config/settings.ts";
+import type { Status } from "../engine/books/status.ts";
+import type { CorrectionOrder, CorrectionSummary } from "../engine/corrections/correct.ts";
+import type { ResolvedRow, RowResolution } from "../engine/corrections/row-orders.ts";
+import type { Assignment, AssignmentSummary } from "../engine/ingest/assign.ts";
 import type { EventListQuery, EventPage, IngestCall, IngestReply } from "../engine/intake/accepted.ts";
 import type { MeterDraft, MeterEffect, MeterPatch, MeterView } from "../engine/meters/meter-view.ts";
+import type { HeldRow, OutboxRow } from "../engine/ports.ts";
+import type { ApiKey, ApiKeyDraft, CreatedKey, KeyRing } from "../engine/registry/api-keys.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
+import type { Explanation } from "../engine/usage/explain.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
 /** A page of a list that is counted; `page` counts from 1. */
@@ -14,6 +21,18 @@ export interface PageQuery {
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly total: number;
+}
+
+/** Whether calls can be taken; the reasons say what is missing. */
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** Usage that is kept and not counted, newest first, and reports that wait for a person. */
+export interface HeldUsage {
+  readonly events: readonly HeldRow[];
+  readonly reports: readonly OutboxRow[];
 }
 
 /**
@@ -81,4 +100,32 @@ export interface Backend {
     readonly author: string;
   }): Promise<readonly Subject[]>;
   deleteSubject(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
+
+  // --- keys ---
+  listKeys(query: {
+    readonly includeRevoked: boolean;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<readonly ApiKey[]>;
+  /** METER_NOT_FOUND. */
+  getKey(query: { readonly id: string }): Promise<ApiKey>;
+  createKey(order: { readonly draft: ApiKeyDraft; readonly author: string }): Promise<CreatedKey>;
+  /** METER_NOT_FOUND. A second time changes nothing. */
+  revokeKey(order: { readonly id: string; readonly author: string }): Promise<ApiKey>;
+  /** All living keys with their digests; null when nothing changed since `known`. */
+  keyRing(query: { readonly known: number | null }): Promise<KeyRing | null>;
+  noteKeysUsed(order: { readonly used: readonly { readonly id: string; readonly at: number }[] }): Promise<void>;
+
+  // --- the books ---
+  status(query: Record<string, never>): Promise<Status>;
+  readiness(query: Record<string, never>): Promise<Readiness>;
+  /** METER_EVENT_NOT_FOUND. */
+  explainEvent(query: { readonly id: string; readonly source?: string }): Promise<Explanation>;
+  heldUsage(query: { readonly limit: number }): Promise<HeldUsage>;
+  /** Says who a held event was for. METER_EVENT_NOT_FOUND, METER_COMMAND_INVALID. */
+  assignEvent(order: Omit<Assignment, "store" | "catalog" | "now">): Promise<AssignmentSummary>;
+  /** Voids or replaces an event. METER_EVENT_NOT_FOUND, METER_COMMAND_INVALID, METER_CORRECTION_REFUSED. */
+  correctEvent(order: Omit<CorrectionOrder, "store" | "catalog" | "now">): Promise<CorrectionSummary>;
+  /** An operator's word about one report. METER_UNKNOWN_REPORT, METER_CORRECTION_REFUSED. */
+  resolveReport(order: Omit<RowResolution, "store" | "now">): Promise<ResolvedRow>;
 }
