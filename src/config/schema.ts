@@ -5,6 +5,7 @@ import { EVENT_TIME_WINDOWS, LATE_POLICIES } from "../core/meter.ts";
 import { codeSchema, durationSchema, expectations, patternSchema, textSchema } from "./field-schema.ts";
 import { matchSchema } from "./match-schema.ts";
 import { planSchema } from "./plan-schema.ts";
+import { serverSchema } from "./server-schema.ts";
 
 /** Names of meters and plans (also Stripe's event_name), at most 64 characters. */
 const KEY_PATTERN = "[a-z0-9]+(?:_[a-z0-9]+)*";
@@ -186,6 +187,7 @@ export const configSchema = z.strictObject({
     .strictObject({ stripe: stripeSchema.meta({ description: "Reporting to Stripe." }).optional() })
     .meta({ description: "Where usage is reported." })
     .optional(),
+  server: serverSchema.meta({ description: "The HTTP service of `meterbook serve`." }).optional(),
 });
 
 /** A configuration as its author writes it. */

@@ -252,4 +252,42 @@ export const limits = {
   sessionsPageMax: 500,
   /** Tries to record a boundary while another process changes the same sessions; then METER_SERVER_BUSY. */
   sessionTriesMax: 20,
+
+  // --- the edge of the HTTP service ---
+  /** Headers of a request: their bytes in all, and how long they may take to arrive. */
+  httpHeaderBytesMax: 16 * 1024,
+  httpHeadersTimeoutMs: 10_000,
+  /** A whole request, its body included; a slower one is cut off. */
+  httpRequestTimeoutMs: 30_000,
+  /** An idle connection is kept open for this long. */
+  httpKeepAliveMs: 65_000,
+  httpConnectionsMax: 10_000,
+  /** Calls under way; further ones are answered 503. */
+  httpCallsMax: 1_000,
+  /** Of a body that is refused unread, so much is swallowed to keep the connection; before a larger one it is closed. */
+  httpUnreadBytesMax: 64 * 1024,
+  /** Lists and objects within one another in a JSON body; deeper ones are refused before they are parsed. */
+  httpJsonDepthMax: 32,
+  /** Query parameters: their number, their text in all, and brackets behind one name. */
+  queryParametersMax: 500,
+  queryBytesMax: 16 * 1024,
+  queryDepthMax: 4,
+  /** Mistakes of one call that are told; further ones are told when these are mended. */
+  mistakesMax: 100,
+  /** Entries of one page of a list. */
+  listPageMax: 1_000,
+  /** Living API keys; further ones are refused until some are revoked. */
+  apiKeysMax: 10_000,
+  /** Keys read at once while all are loaded; loading loops. */
+  apiKeysPageMax: 1_000,
+  /** What is known of keys is this old at most: a key that another process revokes is good for so long. */
+  keyRingCheckMs: 1_000,
+  /** When a key was last used is written down this often, and is right to that. */
+  keyUsedEveryMs: 60_000,
+  /** Callers whose rates are remembered; beyond it the one who was quiet longest begins with a full allowance. */
+  rateCallersMax: 20_000,
+  /** A customer's token: how long it is good at most, and how many calls a second its customer has. */
+  customerTokenMaxMs: 7 * 86_400_000,
+  customerTokenMetersMax: 100,
+  customerCallsPerSecond: 20,
 } as const;
