@@ -290,4 +290,24 @@ export const limits = {
   customerTokenMaxMs: 7 * 86_400_000,
   customerTokenMetersMax: 100,
   customerCallsPerSecond: 20,
+
+  // --- customers, subjects and meters of the API ---
+  /** Entries of the register read at once; who reads all of a kind goes on behind the last one. */
+  registerPageMax: 1_000,
+  /** Times that a change of the register is computed anew because somebody else changed the entry; then METER_CONFLICT. */
+  registerTriesMax: 5,
+  /** Subjects that one customer has at a time; more are refused. */
+  customerSubjectsMax: 1_000,
+  /** Subjects put in one call; more are refused. */
+  subjectsPutMax: 1_000,
+  /** Characters of a name, of a description, and members of an object that a caller adds; what is longer is refused. */
+  entryNameLengthMax: 256,
+  entryTextLengthMax: 2_000,
+  entryMembersMax: 100,
+  /** Living meters that were made over the API; more are refused. */
+  apiMetersMax: 1_000,
+  /** Labels of one meter of the API. */
+  meterLabelsMax: 32,
+  /** Buckets that a new meter's past may have, all at once in memory; beyond it the meter is refused, and eventFrom can be later. */
+  backfillBucketsMax: 1_000_000,
 } as const;

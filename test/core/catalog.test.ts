@@ -365,7 +365,7 @@ describe("edits", () => {
 
   test("a changed aggregate is reported and changes nothing", () => {
     const change = nextVersions([stored(tokenMeter())], wanted([tokenMeter({ aggregate: "max" })]), now, false);
-    expect(change).toEqual({ add: [], aggregateChanged: ["chat_tokens"] });
+    expect(change).toEqual({ add: [], aggregateChanged: ["chat_tokens"], ofApi: [] });
   });
 
   test("a meter that is gone from the file ends once, and goes on when it is wanted again", () => {
@@ -377,7 +377,7 @@ describe("edits", () => {
     const back = nextVersions(after, wanted([tokenMeter(), tokenMeter({ key: "other" })]), now + 9, false);
     expect(back.add).toEqual([stored(tokenMeter({ key: "other" }), { version: 3, effectiveFrom: now + 9 })]);
     const otherwise = wanted([tokenMeter(), tokenMeter({ key: "other", aggregate: "max" })]);
-    expect(nextVersions(after, otherwise, now + 9, false)).toEqual({ add: [], aggregateChanged: ["other"] });
+    expect(nextVersions(after, otherwise, now + 9, false)).toEqual({ add: [], aggregateChanged: ["other"], ofApi: [] });
   });
 
   test("a clock that went back does not reorder versions", () => {
