@@ -215,4 +215,16 @@ export const limits = {
   carryMinutesMax: 1_440,
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
+
+  // --- questions about usage: beyond each, METER_REQUEST_INVALID says what to ask instead ---
+  /** Rows of one answer. */
+  queryRowsMax: 500_000,
+  /** Windows between a question's bounds. */
+  queryWindowsMax: 200_000,
+  /** Conditions of all filters of one question. */
+  queryConditionsMax: 1_000,
+  /** Events that one question may read, where its windows cut usage buckets. */
+  queryEventsMax: 50_000_000,
+  /** Questions whose progress is remembered; beyond it the oldest is forgotten. */
+  queryProgressMax: 1_000,
 } as const;
