@@ -310,4 +310,16 @@ export const limits = {
   meterLabelsMax: 32,
   /** Buckets that a new meter's past may have, all at once in memory; beyond it the meter is refused, and eventFrom can be later. */
   backfillBucketsMax: 1_000_000,
+
+  // --- questions about usage: beyond each, METER_REQUEST_INVALID says what to ask instead ---
+  /** Rows of one answer. */
+  queryRowsMax: 500_000,
+  /** Windows between a question's bounds. */
+  queryWindowsMax: 200_000,
+  /** Conditions of all filters of one question. */
+  queryConditionsMax: 1_000,
+  /** Events that one question may read, where its windows cut usage buckets. */
+  queryEventsMax: 50_000_000,
+  /** Questions whose progress is remembered; beyond it the oldest is forgotten. */
+  queryProgressMax: 1_000,
 } as const;

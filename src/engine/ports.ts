@@ -193,7 +193,7 @@ export interface Store extends Register {
   searchEvents(search: EventSearch): Promise<EventSearchPage>;
   held(query: EventQuery): Promise<readonly HeldRow[]>;
 
-  /** Buckets that touch the range, archived usage of purged events included. */
+  /** Buckets that touch the range, archived usage of purged events included; with `grain`, UTC days. */
   buckets(query: UsageQuery): Promise<readonly Bucket[]>;
   /**
    * Replaces all buckets that are not archived by these, and marks changed windows dirty. For `rebuild`. False and

@@ -129,6 +129,8 @@ export interface EventSearchPage {
 export interface UsageQuery extends TimeRange {
   readonly meter?: string;
   readonly company?: string;
+  /** `day`: what the buckets of each UTC day that touches the range add up to, without reading them one by one. */
+  readonly grain?: "day";
 }
 
 /** What computed usage rests on. Usage of equal `changes` differs only by the events that arrived after `lastSeq`. */
