@@ -493,3 +493,18 @@ describe("versions with their own computed fields", () => {
     expect(costWithFields(500)).toBe(costWithFields(5));
   });
 });
+
+test("a catalog knows whether some meter is for a type at an instant, whatever else the meter asks", () => {
+  const chat = tokenMeter({ key: "chat", eventType: "chat" });
+  const from = { definition: chat, version: 1, effectiveFrom: 100 };
+  const end = { definition: chat, version: 2, effectiveFrom: 200, ended: true };
+  const one = compileCatalog({ versions: [from, end], fields: {}, unknownIdentity: "hold" });
+  expect([99, 100, 199, 200].map((time) => one.isMetered("chat", time))).toEqual([false, true, true, false]);
+  expect(one.isMetered("other", 150)).toBe(false);
+  const every = compileCatalog({
+    versions: [from, firstVersion(tokenMeter({ key: "all", eventType: null }))],
+    fields: {},
+    unknownIdentity: "hold",
+  });
+  expect([every.isMetered("other", 0), every.isMetered("chat", 0)]).toEqual([true, true]);
+});

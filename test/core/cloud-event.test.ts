@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import {
@@ -235,6 +235,7 @@ describe("one event", () => {
   });
 
   it("keeps names of the language's own as content, and reads none of its members through them", () => {
+    const before = Reflect.ownKeys(Object.prototype);
     const text = `{"__proto__":{"id":"evil","subject":"evil"},"specversion":"1.0","source":"app","type":"t","data":{"__proto__":{"n":1},"constructor":2}}`;
     expect(pointersOf(read(text))).toEqual(["/__proto__", "/id", "/subject"]);
     const kept = eventsOf(
@@ -242,7 +243,7 @@ describe("one event", () => {
     )[0];
     expect(Object.keys(Object(kept?.data))).toEqual(["__proto__", "constructor"]);
     expect(kept?.attributes).toEqual({ constructor: "c" });
-    expect(Object.hasOwn(Object.prototype, "n")).toBe(false);
+    expect(Reflect.ownKeys(Object.prototype)).toEqual(before);
   });
 });
 
@@ -268,14 +269,12 @@ describe("whatever is sent", () => {
   );
 
   it("is answered with events or a reason, never with an exception", () => {
-    fc.assert(
-      fc.property(bodies, types, headers, (text, contentType, fields) => {
-        const reading = readCloudEvents({ contentType, headers: fields, text }, bounds);
-        if (reading.kind === "refused") return reading.message !== "";
-        return reading.events.every((each) => each.kind === "sent" || each.problems.length > 0);
-      }),
-      { numRuns: 2_000 },
-    );
+    const property = fc.property(bodies, types, headers, (text, contentType, fields) => {
+      const reading = readCloudEvents({ contentType, headers: fields, text }, bounds);
+      if (reading.kind === "refused") return reading.message !== "";
+      return reading.events.every((each) => each.kind === "sent" || each.problems.length > 0);
+    });
+    expect(fc.check(property, { numRuns: 2_000 })).toMatchObject({ failed: false });
   });
 
   it("is answered also when it is nested deeper than a stack", () => {
