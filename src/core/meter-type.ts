@@ -163,16 +163,15 @@ export function combinedFigure(aggregation: MeterAggregation, figures: readonly 
   const known = figures.filter((figure) => figure !== null);
   const [first, ...rest] = known;
   if (first === undefined) return null;
-  switch (aggregation) {
-    case "sum":
-    case "increment":
-      return rest.reduce((total, figure) => total + figure, first);
-    case "min":
-      return rest.reduce((least, figure) => (figure < least ? figure : least), first);
-    case "max":
-      return rest.reduce((greatest, figure) => (figure > greatest ? figure : greatest), first);
-  }
+  return rest.reduce(JOINED[aggregation], first);
 }
+
+const JOINED: Readonly<Record<MeterAggregation, (a: Decimal, b: Decimal) => Decimal>> = {
+  sum: (a, b) => a + b,
+  increment: (a, b) => a + b,
+  min: (a, b) => (a < b ? a : b),
+  max: (a, b) => (a > b ? a : b),
+};
 
 /** A figure as a final record states it: 0 where nothing was counted. */
 export function figureText(figure: Decimal | null): string {

@@ -8,15 +8,8 @@ import { limits } from "../limits.ts";
 import type { RegisterChange, Store } from "../ports.ts";
 import { bucketUsage, carriedFields } from "./bucket-usage.ts";
 import { bodyOfBucket, bucketEnd, bucketNames, bucketOf, type StoredBucket } from "./buckets.ts";
-import { bodyOf, entriesOf, partsPrefix } from "./entries.ts";
-import {
-  finalRecord,
-  idBegin,
-  periodRecords,
-  recordEntry,
-  type FinalRecord,
-  type RecordBody,
-} from "./final-records.ts";
+import { entriesOf, partsPrefix } from "./entries.ts";
+import { finalRecord, idBegin, periodRecords, recordBody, recordEntry, type FinalRecord } from "./final-records.ts";
 import { listGuides } from "./guides.ts";
 import { tellThresholds } from "./thresholds.ts";
 
@@ -130,7 +123,7 @@ async function correctClosed(
     const latest = new Map<string, FinalRecord>();
     const query = { kind: "final_record", after, ...(namePrefix === null ? {} : { namePrefix }) } as const;
     for await (const entry of entriesOf(store, query)) {
-      const { record } = bodyOf<RecordBody>(entry);
+      const { record } = recordBody(entry);
       if (record.kind === "threshold") continue;
       const key = JSON.stringify([record.meterId, record.periodStart]);
       if ((latest.get(key)?.revision ?? 0) < record.revision) latest.set(key, record);

@@ -1,8 +1,8 @@
 import { sentenceOf } from "../../core/errors.ts";
 import { limits } from "../limits.ts";
 import type { RecordSink, RegisterEntry, SinkAnswer, Store } from "../ports.ts";
-import { bodyOf, partsPrefix } from "./entries.ts";
-import { recordNames, type RecordBody, type SinkState } from "./final-records.ts";
+import { partsPrefix } from "./entries.ts";
+import { recordBody, recordNames, type RecordBody, type SinkState } from "./final-records.ts";
 
 /** What handing over needs. */
 export interface EmitOptions {
@@ -58,7 +58,7 @@ async function emitOne(
   entry: RegisterEntry,
 ): Promise<keyof EmitSummary | null> {
   const now = clock.now();
-  const before = bodyOf<RecordBody>(entry);
+  const before = recordBody(entry);
   const state = before.sinks.find(({ sink: name }) => name === sink.name);
   if (state === undefined || state.state !== "pending" || isAhead(state, now)) return null;
   const begun: SinkState = {
@@ -105,7 +105,7 @@ const DOUBLINGS_MAX = 20;
 async function settle(store: Store, taken: RegisterEntry, state: SinkState, now: number): Promise<void> {
   let entry: RegisterEntry | null = taken;
   for (let tries = 0; entry !== null && tries < limits.amendTriesMax; tries += 1) {
-    if ((await put(store, entry, withState(bodyOf<RecordBody>(entry), state), now)) !== null) return;
+    if ((await put(store, entry, withState(recordBody(entry), state), now)) !== null) return;
     entry = await store.getEntry("final_record", taken.id);
   }
 }

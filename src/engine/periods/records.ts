@@ -98,7 +98,7 @@ function userMeters(store: Store, guide: string): UserMeters {
 export async function placed(
   desk: Pick<Desk, "store">,
   guided: GuidedRecord,
-  meters: UserMeters = userMeters(desk.store, String(guided.event.source.slice("guide/".length))),
+  meters: UserMeters = userMeters(desk.store, guided.event.source.slice("guide/".length)),
 ): Promise<Taken> {
   const { company, time } = guided.event;
   if (company === null) return { guided, problems: guided.problems, missing: [] };
