@@ -322,4 +322,32 @@ export const limits = {
   queryEventsMax: 50_000_000,
   /** Questions whose progress is remembered; beyond it the oldest is forgotten. */
   queryProgressMax: 1_000,
+
+  // --- meter types, customers' meters, final records ---
+  /** Entries of the register read at once where all of a kind are looked at. */
+  registerPageMax: 1_000,
+  /** Thresholds of one meter type. */
+  thresholdsMax: 20,
+  /** Records in one call; a larger call is refused as a whole. */
+  recordsMax: 2_000,
+  /** Late records of periods that ended longer ago than this make no correction of a final record; they count all the same. */
+  finalRecordsLateMs: 35 * 86_400_000,
+  /** Periods of one meter that are closed in one round, after a long standstill; the next rounds go on. */
+  periodsPerRoundMax: 1_000,
+  /** Group values in one final record; beyond it the breakdown says that it is cut. */
+  recordGroupsMax: 1_000,
+  /** Records read at most to find the first or last one of a period, whose fields a final record carries. */
+  carryRecordsMax: 20_000,
+  /** Final records handed to one sink in a round; the others wait for the next. */
+  emitRecordsMax: 1_000,
+  /** A record that a sink did not take is tried again for this long, and then stands as failed. */
+  emitGiveUpMs: 3 * 86_400_000,
+  /** A record that one process is handing over is left alone by others for this long. */
+  emitLeaseMs: 60_000,
+  /** One call of a webhook that takes final records, from looking up its address to the end of its answer … */
+  sinkTimeoutMs: 15_000,
+  /** … of which no more than this is read. */
+  sinkAnswerBytesMax: 64 * 1024,
+  /** End of a file of final records in which one that was written before a crash is looked for. */
+  sinkTailBytesMax: 1024 * 1024,
 } as const;

@@ -115,6 +115,7 @@ export type {
   RegisterEntry,
   RegisterOutcome,
 } from "./register.ts";
+export type { RecordSink, SinkAnswer } from "./record-sink.ts";
 export type { BillerNotice, CustomerNotice, RejectedSample, RejectionNotice } from "./biller-notice.ts";
 export type {
   CountedQuery,
