@@ -215,4 +215,26 @@ export const limits = {
   carryMinutesMax: 1_440,
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
+  // --- OpenMeter's wire ---
+  /** Customers that one query may be narrowed to. */
+  openmeterFilterCustomersMax: 100,
+  /** Characters of the name under which a query's progress is asked for. */
+  openmeterClientIdMax: 256,
+  /** Events in one answer of a list. */
+  openmeterEventsMax: 100,
+  /** A list of events without a beginning goes back this far. */
+  openmeterEventsBackMs: 72 * 3_600_000,
+  /** Pages of the store that one call reads for a filter that only reading can judge; its cursor goes on from there. */
+  openmeterEventCallsMax: 100,
+  /** Rows of one page of a list. */
+  openmeterPageMax: 1_000,
+  /** Customers that a list reads to filter or sort them by what has no index. */
+  openmeterCustomersReadMax: 100_000,
+  /** Texts of one label, and how long and how far back the span of the question may be. */
+  openmeterLabelValuesMax: 10_000,
+  openmeterLabelSpanMs: 86_400_000,
+  openmeterLabelSpanMaxMs: 30 * 86_400_000,
+  openmeterLabelBackMaxMs: 90 * 86_400_000,
+  /** How long a portal token lives. */
+  openmeterTokenMs: 3_600_000,
 } as const;

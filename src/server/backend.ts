@@ -81,4 +81,31 @@ export interface Backend {
     readonly author: string;
   }): Promise<readonly Subject[]>;
   deleteSubject(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
+
+  // --- tokens of customers, as OpenMeter's portal has them ---
+  /** Signed and expiring; the answer alone bears the token itself. METER_NOT_FOUND for meters that are not there. */
+  createPortalToken(order: {
+    /** The subject whose usage it shows; whose usage that is decides the query, as for every query. */
+    readonly subject: string;
+    /** Keys of the meters that it may see; null = all. */
+    readonly meters: readonly string[] | null;
+    readonly expiresInMs: number;
+    readonly author: string;
+  }): Promise<CustomerToken>;
+  /** Newest first, expired ones for as long as they are remembered. */
+  listPortalTokens(query: { readonly limit: number }): Promise<readonly CustomerToken[]>;
+  /** Ends a token at once by its id, or all of a subject. Ending what is not there is no mistake. */
+  endPortalTokens(order: { readonly id?: string; readonly subject?: string; readonly author: string }): Promise<void>;
+}
+
+/** A token with which a customer's own page asks for its usage. */
+export interface CustomerToken {
+  readonly id: string;
+  readonly subject: string;
+  readonly meters: readonly string[] | null;
+  /** Milliseconds UTC. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** Only where it was just made; otherwise null. */
+  readonly token: string | null;
 }
