@@ -236,5 +236,10 @@ export const limits = {
   openmeterLabelSpanMaxMs: 30 * 86_400_000,
   openmeterLabelBackMaxMs: 90 * 86_400_000,
   /** How long a portal token lives. */
-  openmeterTokenMs: 3_600_000,
+  portalTokenMs: 3_600_000,
+  /** Portal tokens that live at once; expired ones are cleared so many at a time, when another is made. */
+  portalTokensMax: 10_000,
+  portalTokensCleared: 100,
+  /** Meters that one portal token may name. */
+  portalTokenMetersMax: 100,
 } as const;

@@ -2,6 +2,7 @@ import type { Settings } from "../config/settings.ts";
 import type { EventListQuery, EventPage, IngestCall, IngestReply } from "../engine/intake/accepted.ts";
 import type { MeterDraft, MeterEffect, MeterPatch, MeterView } from "../engine/meters/meter-view.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
+import type { CreatedPortalToken, PortalToken, PortalTokenOrder } from "../engine/registry/portal-tokens.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
 /** A page of a list that is counted; `page` counts from 1. */
@@ -82,30 +83,13 @@ export interface Backend {
   }): Promise<readonly Subject[]>;
   deleteSubject(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
 
-  // --- tokens of customers, as OpenMeter's portal has them ---
-  /** Signed and expiring; the answer alone bears the token itself. METER_NOT_FOUND for meters that are not there. */
-  createPortalToken(order: {
-    /** The subject whose usage it shows; whose usage that is decides the query, as for every query. */
-    readonly subject: string;
-    /** Keys of the meters that it may see; null = all. */
-    readonly meters: readonly string[] | null;
-    readonly expiresInMs: number;
-    readonly author: string;
-  }): Promise<CustomerToken>;
-  /** Newest first, expired ones for as long as they are remembered. */
-  listPortalTokens(query: { readonly limit: number }): Promise<readonly CustomerToken[]>;
+  // --- portal tokens ---
+  /** The answer alone bears the token's text. METER_REQUEST_INVALID, METER_CONFLICT where there are too many. */
+  createPortalToken(order: PortalTokenOrder): Promise<CreatedPortalToken>;
+  /** Living ones, newest first. */
+  listPortalTokens(query: { readonly limit: number }): Promise<readonly PortalToken[]>;
   /** Ends a token at once by its id, or all of a subject. Ending what is not there is no mistake. */
   endPortalTokens(order: { readonly id?: string; readonly subject?: string; readonly author: string }): Promise<void>;
-}
-
-/** A token with which a customer's own page asks for its usage. */
-export interface CustomerToken {
-  readonly id: string;
-  readonly subject: string;
-  readonly meters: readonly string[] | null;
-  /** Milliseconds UTC. */
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  /** Only where it was just made; otherwise null. */
-  readonly token: string | null;
+  /** The living token with this text; null where there is none, or it has ended. */
+  findPortalToken(query: { readonly text: string }): Promise<PortalToken | null>;
 }

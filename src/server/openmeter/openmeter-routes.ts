@@ -4,6 +4,7 @@ import { eventRoutes } from "./event-routes.ts";
 import { infoRoutes } from "./info-routes.ts";
 import { laterRoutes } from "./later-routes.ts";
 import { meterRoutes } from "./meter-routes.ts";
+import { portalQueryRoute } from "./portal-query.ts";
 import { portalRoutes } from "./portal-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
 import { subjectRoutes } from "./subject-routes.ts";
@@ -23,6 +24,7 @@ export const openmeterRoutes: readonly Route[] = [
   ...customerRoutes,
   ...subjectRoutes,
   ...portalRoutes,
+  portalQueryRoute,
   ...infoRoutes,
   ...V3_BASES.flatMap((base) => [...v3EventRoutes(base), ...v3MeterRoutes(base), ...v3CustomerRoutes(base)]),
   ...laterRoutes,

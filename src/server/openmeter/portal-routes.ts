@@ -2,7 +2,8 @@ import { z } from "zod";
 
 import { limits } from "../../engine/limits.ts";
 import { route, type Route } from "../route.ts";
-import { shownToken, tokenSent, tokensEnded, tokenShown } from "./portal-wire.ts";
+import { inWireWords } from "./wire-mistakes.ts";
+import { shownToken, TOKEN_NAMES, tokenSent, tokensEnded, tokenShown } from "./portal-wire.ts";
 import { jsonReply, NO_CONTENT } from "./reply.ts";
 import { sentInteger } from "./sent-list.ts";
 
@@ -21,8 +22,11 @@ export const portalRoutes: readonly Route[] = [
     answers: { 200: { description: "The token.", schema: tokenShown } },
     async reply({ backend, body: { subject, allowedMeterSlugs }, caller: { author }, now }) {
       const meters = allowedMeterSlugs ?? null;
-      const order = { subject, meters, expiresInMs: limits.openmeterTokenMs, author };
-      return jsonReply(200, shownToken(await backend.createPortalToken(order), now));
+      // A name that is mistyped would otherwise be found out by the customer.
+      for (const meter of meters ?? []) await backend.getMeter({ idOrKey: meter });
+      const order = { subject, meters, expiresInMs: limits.portalTokenMs, author };
+      const token = await inWireWords(TOKEN_NAMES, () => backend.createPortalToken(order));
+      return jsonReply(200, shownToken(token, now));
     },
   }),
   route({

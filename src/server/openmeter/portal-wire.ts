@@ -1,7 +1,12 @@
 import { z } from "zod";
 
-import type { CustomerToken } from "../backend.ts";
+import { owns } from "../../core/own-member.ts";
+import type { CreatedPortalToken, PortalToken } from "../../engine/registry/portal-tokens.ts";
 import { rfc3339 } from "./instant.ts";
+import type { WireNames } from "./wire-mistakes.ts";
+
+/** What v1 calls the members of a token. */
+export const TOKEN_NAMES: WireNames = { meters: "allowedMeterSlugs" };
 
 /** The body that makes a portal token. What the server decides is taken and left alone, as OpenMeter does. */
 export const tokenSent = z.object({
@@ -27,15 +32,15 @@ export const tokenShown = z.object({
 export type TokenShown = z.output<typeof tokenShown>;
 
 /** A token in v1's words. */
-export function shownToken(issued: CustomerToken, now: number): TokenShown {
-  const { id, subject, createdAt, expiresAt, token, meters } = issued;
+export function shownToken(token: PortalToken | CreatedPortalToken, now: number): TokenShown {
+  const { id, subject, createdAt, expiresAt, meters } = token;
   return {
     id,
     subject,
     createdAt: rfc3339(createdAt),
     expiresAt: rfc3339(expiresAt),
     expired: expiresAt <= now,
-    ...(token === null ? {} : { token }),
+    ...(owns(token, "text") ? { token: token.text } : {}),
     ...(meters === null ? {} : { allowedMeterSlugs: [...meters] }),
   };
 }

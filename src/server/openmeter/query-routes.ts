@@ -1,9 +1,8 @@
 import { z } from "zod";
 
-import { isMeterbookError, MeterbookError } from "../../core/errors.ts";
 import type { MeterQuestion } from "../../engine/usage/meter-question.ts";
 import type { Backend } from "../backend.ts";
-import { route, type Caller, type Reply, type Route } from "../route.ts";
+import { route, type Reply, type Route } from "../route.ts";
 import { queryCsv } from "./query-csv.ts";
 import { queryText } from "./query-rows.ts";
 import { QUERY_NAMES, queryBody, queryParameters, questionOf, WINDOW_SIZES, type QueryAsked } from "./query-wire.ts";
@@ -27,11 +26,12 @@ const result = z.object({
     }),
   ),
 });
-const answers = {
+/** What a v1 query is answered with. */
+export const QUERY_ANSWERS = {
   200: { description: "The usage.", schema: result, contentTypes: ["application/json", "text/csv"] },
 };
 
-/** Questions about usage over v1, of the operator and of a customer's own page. */
+/** Questions about usage over v1, of the operator. */
 export const queryRoutes: readonly Route[] = [
   route({
     method: "get",
@@ -41,7 +41,7 @@ export const queryRoutes: readonly Route[] = [
     summary: "Query a meter's usage",
     params,
     query: queryParameters,
-    answers,
+    answers: QUERY_ANSWERS,
     reply: ({ backend, params: { meterIdOrSlug }, query, request }) =>
       answerOf(backend, questionOf(meterIdOrSlug, query), query, request.headers.accept),
   }),
@@ -53,34 +53,14 @@ export const queryRoutes: readonly Route[] = [
     summary: "Query a meter's usage, with a question too long for an address",
     params,
     body: queryBody,
-    answers,
+    answers: QUERY_ANSWERS,
     reply: ({ backend, params: { meterIdOrSlug }, body, request }) =>
       answerOf(backend, questionOf(meterIdOrSlug, body), body, request.headers.accept),
   }),
-  route({
-    method: "get",
-    path: "/api/v1/portal/meters/{meterSlug}/query",
-    access: "token",
-    tag: "OpenMeter: portal",
-    summary: "Query a meter's usage with a portal token",
-    description: "Only of the token's subject, and only of the meters that it names.",
-    params: z.object({ meterSlug: z.string() }),
-    query: queryParameters.omit({ subject: true, filterCustomerId: true }),
-    answers,
-    async reply({ backend, caller, params: { meterSlug }, query, request }) {
-      const question = { ...questionOf(meterSlug, query), customers: [ownCustomer(caller, meterSlug)] };
-      try {
-        return await answerOf(backend, question, query, request.headers.accept);
-      } catch (error) {
-        // What is hidden and what is not there must read the same.
-        if (isMeterbookError(error) && error.code === "METER_NOT_FOUND") throw noMeter(meterSlug);
-        throw error;
-      }
-    },
-  }),
 ];
 
-async function answerOf(
+/** Asks, and answers as JSON or as a table. */
+export async function answerOf(
   backend: Backend,
   question: MeterQuestion,
   asked: QueryAsked,
@@ -97,19 +77,4 @@ async function answerOf(
     contentType: "text/csv",
     headers: { "Content-Disposition": `attachment; filename="${question.meter.replace(/[^\w-]/g, "_")}.csv"` },
   };
-}
-
-/** The customer of a token, if it may see this meter. */
-function ownCustomer({ customer }: Caller, meter: string): string {
-  if (customer === null) {
-    throw new MeterbookError("METER_FORBIDDEN", "This address is for portal tokens.", {
-      remedy: "Ask /api/v1/meters/{meterIdOrSlug}/query with a key.",
-    });
-  }
-  if (customer.meters !== null && !customer.meters.includes(meter)) throw noMeter(meter);
-  return customer.id;
-}
-
-function noMeter(meter: string): MeterbookError {
-  return new MeterbookError("METER_NOT_FOUND", `There is no meter ${JSON.stringify(meter)}.`);
 }
