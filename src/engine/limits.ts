@@ -324,8 +324,6 @@ export const limits = {
   queryProgressMax: 1_000,
 
   // --- meter types, customers' meters, final records ---
-  /** Entries of the register read at once where all of a kind are looked at. */
-  registerPageMax: 1_000,
   /** Thresholds of one meter type. */
   thresholdsMax: 20,
   /** Records in one call; a larger call is refused as a whole. */
@@ -350,4 +348,32 @@ export const limits = {
   sinkAnswerBytesMax: 64 * 1024,
   /** End of a file of final records in which one that was written before a crash is looked for. */
   sinkTailBytesMax: 1024 * 1024,
+
+  // --- OpenMeter's wire ---
+  /** Customers that one query may be narrowed to. */
+  openmeterFilterCustomersMax: 100,
+  /** Characters of the name under which a query's progress is asked for. */
+  openmeterClientIdMax: 256,
+  /** Events in one answer of a list. */
+  openmeterEventsMax: 100,
+  /** A list of events without a beginning goes back this far. */
+  openmeterEventsBackMs: 72 * 3_600_000,
+  /** Pages of the store that one call reads for a filter that only reading can judge; its cursor goes on from there. */
+  openmeterEventCallsMax: 100,
+  /** Rows of one page of a list. */
+  openmeterPageMax: 1_000,
+  /** Customers that a list reads to filter or sort them by what has no index. */
+  openmeterCustomersReadMax: 100_000,
+  /** Texts of one label, and how long and how far back the span of the question may be. */
+  openmeterLabelValuesMax: 10_000,
+  openmeterLabelSpanMs: 86_400_000,
+  openmeterLabelSpanMaxMs: 30 * 86_400_000,
+  openmeterLabelBackMaxMs: 90 * 86_400_000,
+  /** How long a portal token lives. */
+  portalTokenMs: 3_600_000,
+  /** Portal tokens that live at once; expired ones are cleared so many at a time, when another is made. */
+  portalTokensMax: 10_000,
+  portalTokensCleared: 100,
+  /** Meters that one portal token may name. */
+  portalTokenMetersMax: 100,
 } as const;

@@ -11,6 +11,7 @@ export const ENTRY_KINDS = [
   "final_record",
   "guide",
   "session",
+  "portal_token",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 

@@ -23,6 +23,8 @@ import type { HeldRow, OutboxRow, StoreCounts, StoredEvent } from "../engine/por
 import type { ApiKey, ApiKeyDraft, CreatedKey, KeyRing } from "../engine/registry/api-keys.ts";
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
 import type { Explanation } from "../engine/usage/explain.ts";
+
+import type { CreatedPortalToken, PortalToken, PortalTokenOrder } from "../engine/registry/portal-tokens.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
 /** What a service's store and threads stand at, for those who watch over it. */
@@ -177,4 +179,14 @@ export interface Backend {
   correctEvent(order: Omit<CorrectionOrder, "store" | "catalog" | "now">): Promise<CorrectionSummary>;
   /** An operator's word about one report. METER_UNKNOWN_REPORT, METER_CORRECTION_REFUSED. */
   resolveReport(order: Omit<RowResolution, "store" | "now">): Promise<ResolvedRow>;
+
+  // --- portal tokens ---
+  /** The answer alone bears the token's text. METER_REQUEST_INVALID, METER_CONFLICT where there are too many. */
+  createPortalToken(order: PortalTokenOrder): Promise<CreatedPortalToken>;
+  /** Living ones, newest first. */
+  listPortalTokens(query: { readonly limit: number }): Promise<readonly PortalToken[]>;
+  /** Ends a token at once by its id, or all of a subject. Ending what is not there is no mistake. */
+  endPortalTokens(order: { readonly id?: string; readonly subject?: string; readonly author: string }): Promise<void>;
+  /** The living token with this text; null where there is none, or it has ended. */
+  findPortalToken(query: { readonly text: string }): Promise<PortalToken | null>;
 }
