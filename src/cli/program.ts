@@ -15,6 +15,7 @@ import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { exportCommand } from "./commands/export.ts";
 import { heldCommand } from "./commands/held.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
 import { previewCommand } from "./commands/preview.ts";
@@ -35,6 +36,7 @@ const COMMANDS = [
   stripeLocalCommand,
   devCommand,
   serveCommand,
+  keysCommand,
   checkCommand,
   previewCommand,
   explainCommand,
