@@ -120,7 +120,7 @@ describe("meterbook serve", () => {
       await seen(/The last good configuration stays in force.*meterbook\.yaml:4/);
       expect(await send(url, [cloudEvent("1")])).toBe(200);
       const { atWork, done } = load(url);
-      writeFileSync(file, `${YAML}  more: { eventType: agent_run, aggregate: count }\nserver: { port: 4444 }\n`);
+      writeFileSync(file, `${YAML}  more: { eventType: agent_run, aggregate: count }\nserver: { basePath: /x }\n`);
       child.kill("SIGHUP");
       await seen(/Edits of server take effect when the service is started again/);
       await atWork;
