@@ -45,7 +45,7 @@ export function admit(
       return refuse({ status: 400, code: "METER_REQUEST_INVALID", detail: shown.message });
     case "none":
       return admitOwnMachine(request, options);
-    case "bearer":
+    default:
       return shown.text.startsWith("mbt_")
         ? admitCustomer(shown.text, route, options)
         : admitKey(shown.text, route, options);

@@ -127,7 +127,7 @@ function unreadBody(body: Exclude<BodyReading, { kind: "bytes" }>): CallBody {
       return body;
     case "taken":
       return { kind: "refused", problem: { status: 500, code: "METER_OPTION_INVALID", detail: TAKEN } };
-    case "refused": {
+    default: {
       const headers: Record<string, string> = body.status === 415 ? { "accept-encoding": ENCODINGS } : {};
       return { kind: "refused", problem: { ...invalidProblem(body.message, [], body.status), headers } };
     }
