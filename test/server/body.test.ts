@@ -23,6 +23,8 @@ const put = (url: string, body: Uint8Array, headers: Record<string, string> = {}
 const post = (url: string, body: string | Uint8Array, type = "application/json"): Promise<Response> =>
   fetch(`${url}/echo`, { method: "POST", body, headers: { "content-type": type } });
 
+const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
+
 describe("a body", () => {
   it.each([
     ["gzip", gzipSync],
@@ -50,7 +52,10 @@ describe("a body", () => {
 
   it("is refused by its stated length before a byte of it is read", async () => {
     const { port } = await start();
-    const answer = await rawCall(port, `PUT /bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${1e12}\r\n\r\n`);
+    const answer = await rawCall(
+      port,
+      "PUT /bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000000\r\n\r\n",
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     expect(answer.toLowerCase()).toContain("connection: close");
   });
@@ -95,12 +100,11 @@ describe("a body", () => {
     ["is empty", Buffer.alloc(0)],
   ])("of gzip that %s is the caller's mistake", async (_, body) => {
     const { url } = await start();
-    expect((await put(url, body, { "content-encoding": "gzip" })).status).toBe(body.byteLength === 0 ? 400 : 400);
+    expect((await put(url, body, { "content-encoding": "gzip" })).status).toBe(400);
   });
 
   it("that nests deeper than the bound is refused before it is parsed", async () => {
     const { url } = await start();
-    const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
     expect((await post(url, nested(limits.httpJsonDepthMax))).status).toBe(200);
     expect((await post(url, nested(limits.httpJsonDepthMax + 1))).status).toBe(400);
     expect((await post(url, nested(30_000))).status).toBe(400);
