@@ -1,3 +1,6 @@
+import type { Json } from "../core/event.ts";
+import type { Guide } from "../core/guide.ts";
+import type { MeterTypeDraft } from "../core/meter-type.ts";
 import type { MeterDefinition } from "../core/meter.ts";
 
 export type Durability = "process" | "power" | "memory";
@@ -27,6 +30,8 @@ export interface Settings {
   readonly plans: readonly PlanSettings[];
   readonly billing: { readonly stripe: StripeSettings | null };
   readonly server: ServerSettings;
+  /** Meter types, guides and customers' meters to provision; absent where the configuration speaks of none. */
+  readonly metering?: CustomerMeterSettings;
 }
 
 /** Where the HTTP service listens, and what it takes. */
@@ -50,6 +55,42 @@ export interface ServerSettings {
     readonly bytesPerSecond: number | null;
   };
 }
+
+/** What is metered per customer with final records. */
+export interface CustomerMeterSettings {
+  readonly meterTypes: readonly MeterTypeDraft[];
+  readonly guides: readonly Guide[];
+  readonly buckets: readonly {
+    readonly userId: string;
+    /** Name of its type. */
+    readonly meterType: string;
+    readonly guide: string;
+    readonly customFields: { readonly [field: string]: Json };
+    readonly deleteOnReset: boolean;
+  }[];
+  /** How long after its end a period waits for late records. */
+  readonly latenessMs: number;
+  readonly sinks: readonly SinkSettings[];
+}
+
+/** Where final records go. */
+export type SinkSettings =
+  | {
+      readonly name: string;
+      readonly kind: "file";
+      /** Absolute. */
+      readonly path: string;
+      readonly format: "ndjson" | "csv";
+    }
+  | {
+      readonly name: string;
+      readonly kind: "webhook";
+      readonly url: string;
+      /** Key of the signature; null = unsigned. Never written to a log or file. */
+      readonly secret: string | null;
+      /** Whether addresses of private networks may be called. */
+      readonly allowPrivate: boolean;
+    };
 
 export interface PlanSettings {
   readonly key: string;
