@@ -7,7 +7,7 @@ import { manualClock } from "../../src/testing/manual-clock.ts";
 import { START } from "../engine/world.ts";
 import { echo, rawCall } from "./echo.ts";
 import { startServer } from "./rig.ts";
-import { settingsWith, storeBackend } from "./store-backend.ts";
+import { hostedBackend } from "./hosted-backend.ts";
 
 const get = (url: string, key: string | null): Promise<Response> =>
   fetch(url, { headers: key === null ? {} : { authorization: `Bearer ${key}` } });
@@ -124,9 +124,13 @@ describe("a key", () => {
 
   it("is not let in while the keys cannot be read", async () => {
     const clock = manualClock(START);
-    const backend = storeBackend({ clock });
+    const backend = await hostedBackend({ clock });
     const { text } = await backend.createKey({ draft: { name: "x", scopes: ["read"] }, author: "operator:ann" });
-    const broken = { ...backend, keyRing: () => Promise.reject(new MeterbookError("METER_SERVER_BUSY", "Not now.")) };
+    const broken = {
+      ...backend,
+      settings: backend.settings,
+      keyRing: () => Promise.reject(new MeterbookError("METER_SERVER_BUSY", "Not now.")),
+    };
     const { url } = await startServer({ clock, backend: broken });
     for (const key of [text, null]) {
       const response = await get(`${url}/v1/status`, key);
@@ -183,9 +187,7 @@ describe("a key", () => {
   });
 
   it("without limits of its own has those of the configuration", async () => {
-    const clock = manualClock(START);
-    const settings = settingsWith({ limits: { requestsPerSecond: 1 } });
-    const { url, key } = await startServer({ clock, backend: storeBackend({ clock, settings }) });
+    const { url, key } = await startServer({ hosted: { server: { limits: { requestsPerSecond: 1 } } } });
     const read = await key("read");
     expect((await get(`${url}/v1/status`, read)).status).toBe(200);
     expect((await get(`${url}/v1/status`, read)).status).toBe(429);

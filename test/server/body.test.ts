@@ -5,19 +5,14 @@ import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
-import { manualClock } from "../../src/testing/manual-clock.ts";
-import { START } from "../engine/world.ts";
 import { bytes, echo, rawCall } from "./echo.ts";
 import { startServer, type Served } from "./rig.ts";
-import { settingsWith, storeBackend } from "./store-backend.ts";
 
 const KIB = 1024;
 
-const start = (mount?: Parameters<typeof startServer>[0]): Promise<Served> => {
-  const clock = manualClock(START);
-  const settings = settingsWith({ limits: { bodyBytes: 64 * KIB, inflatedBytes: 256 * KIB, eventBytes: KIB } });
-  return startServer({ clock, backend: storeBackend({ clock, settings }), routes: [echo, bytes], ...mount });
-};
+const server = { limits: { bodyBytes: 64 * KIB, inflatedBytes: 256 * KIB, eventBytes: KIB } };
+const start = (more: Parameters<typeof startServer>[0] = {}): Promise<Served> =>
+  startServer({ hosted: { server }, routes: [echo, bytes], ...more });
 const put = (url: string, body: Uint8Array, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`${url}/bytes`, { method: "PUT", body, headers });
 const post = (url: string, body: string | Uint8Array, type = "application/json"): Promise<Response> =>
