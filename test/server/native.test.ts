@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { METER_TEMPLATES } from "../../src/engine/meters/templates.ts";
 import { START } from "../engine/world.ts";
-import { caller } from "./caller.ts";
+import { caller, type Answered } from "./caller.ts";
 import { startServer } from "./rig.ts";
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -92,13 +92,14 @@ describe("events", () => {
     const many = Array.from({ length: 5 }, (_, at) => event(`e${at}`, at, { time: iso(START - at * 1_000) }));
     await call("POST", "/v1/events", many, CLOUD_EVENTS);
     const ids: unknown[] = [];
-    for (let cursor: unknown = ""; cursor !== null;) {
-      const page = await call(
+    for (let cursor: string | null = ""; cursor !== null;) {
+      const page: Answered = await call(
         "GET",
-        `/v1/events?limit=2${cursor === "" ? "" : `&cursor=${encodeURIComponent(String(cursor))}`}`,
+        `/v1/events?limit=2${cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`}`,
       );
       ids.push(page.at("data.0.event.id"), page.at("data.1.event.id"));
-      cursor = page.at("next");
+      const next = page.at("next");
+      cursor = typeof next === "string" ? next : null;
     }
     expect(ids).toEqual(["e0", "e1", "e2", "e3", "e4", undefined]);
     const explained = await call("GET", "/v1/events/e3?source=test");
@@ -254,7 +255,7 @@ describe("customers, subjects, keys and the books", () => {
     const taken = await call("POST", "/v1/customers", { name: "Globex", subjects: ["acme-eu"] });
     expect(taken.status).toBe(409);
     await call("POST", "/v1/customers", { name: "Globex", key: "globex" });
-    const page = await call("GET", "/v1/customers?limit=1");
+    const page: Answered = await call("GET", "/v1/customers?limit=1");
     const next = await call("GET", `/v1/customers?limit=1&cursor=${String(page.at("next"))}`);
     expect(new Set([page.at("data.0.key"), next.at("data.0.key")])).toEqual(new Set(["acme", "globex"]));
     expect(next.at("next")).toBeNull();
