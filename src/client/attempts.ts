@@ -13,7 +13,7 @@ import {
   type MeterbookClientError,
   type SentProblem,
 } from "./client-error.ts";
-import { callService, type Answer, type ServiceCall, type ServiceOptions } from "./service.ts";
+import { callService, type Answer, type ServiceCall, type ServiceOptions } from "./service-call.ts";
 
 /** How often and how patiently calls are made. */
 export interface AttemptOptions extends ServiceOptions {

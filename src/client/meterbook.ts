@@ -1,4 +1,4 @@
-import { callPatiently, refusalOf } from "./attempts.ts";
+import { callPatiently, memberOf, refusalOf } from "./attempts.ts";
 import { ClosedError, InvalidEventError, MeterbookClientError } from "./client-error.ts";
 import { clientSettings, type ClientSettings, type MeterbookOptions } from "./client-options.ts";
 import type { Outcome, SessionOutcome, TrackResult } from "./delivery.ts";
@@ -93,7 +93,8 @@ export class Meterbook {
     if (this.#closing !== null) throw new ClosedError();
     const answer = await callPatiently(this.#settings.attempts, { method: "GET", path }, this.#stop.signal);
     if (answer instanceof MeterbookClientError) throw answer;
-    if (answer.status === 404) return null;
+    // Any server answers 404 where it knows nothing; only meterbook says so with its code.
+    if (answer.status === 404 && memberOf(answer.body, "code") === "METER_NOT_FOUND") return null;
     const customer = answer.status === 200 ? customerOf(answer.body) : null;
     if (customer === null) throw refusalOf(answer);
     return customer;
