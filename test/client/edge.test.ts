@@ -11,7 +11,12 @@ const program = fileURLToPath(new URL("edge-program.js", import.meta.url));
 
 it("runs where there is nothing of Node", async () => {
   const service = await startStandIn();
-  const { stdout } = await promisify(execFile)(process.execPath, [program, dist, service.url]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    "--experimental-vm-modules",
+    program,
+    dist,
+    service.url,
+  ]);
   expect(stdout).toBe("stored true undefined\n");
   expect(service.stored.size).toBe(2);
 }, 60_000);

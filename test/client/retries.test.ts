@@ -48,7 +48,7 @@ it("waits twice as long each time, up to 10 s, and gives up after its retries wi
   }
   const error = await tracked;
   expect(error).toBeInstanceOf(UnavailableError);
-  expect(error).toMatchObject({ status: 503, message: expect.stringContaining("tried 9 times") });
+  expect(error).toMatchObject({ status: 503, eventId: "e", message: expect.stringContaining("tried 9 times") });
   expect(service.calls.length).toBe(9);
 });
 
