@@ -63,7 +63,7 @@ const ROOMS: Record<string, string[]> = {
   books: ["ingest", "outbox", "reconciliation"],
   corrections: ["books", "delivery", "ingest", "outbox", "reconciliation", "usage"],
   meters: ["books", "corrections", "ingest", "registry", "usage"],
-  periods: ["ingest", "intake", "registry", "usage"],
+  periods: ["corrections", "ingest", "intake", "registry", "usage"],
 };
 
 /** Words of disk, clock, network, randomness and binary floats that a pure folder must not contain. */

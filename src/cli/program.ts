@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 
 import { MeterbookError } from "../core/errors.ts";
 import { nearName } from "../core/near-name.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { checkCommand } from "./commands/check.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { correctCommand } from "./commands/correct.ts";
@@ -12,6 +13,7 @@ import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { exportCommand } from "./commands/export.ts";
 import { heldCommand } from "./commands/held.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
@@ -19,6 +21,7 @@ import { previewCommand } from "./commands/preview.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { reportCommand } from "./commands/report.ts";
 import { statusCommand } from "./commands/status.ts";
 import { stripeLocalCommand } from "./commands/stripe-local.ts";
@@ -31,6 +34,7 @@ const COMMANDS = [
   demoCommand,
   stripeLocalCommand,
   devCommand,
+  serveCommand,
   checkCommand,
   previewCommand,
   explainCommand,
@@ -46,6 +50,8 @@ const COMMANDS = [
   compareCommand,
   verifyCommand,
   rebuildCommand,
+  exportCommand,
+  backupCommand,
   doctorCommand,
 ];
 

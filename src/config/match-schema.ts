@@ -16,6 +16,7 @@ export interface MatchInput {
   type?: ConditionInput | undefined;
   action?: ConditionInput | undefined;
   company?: ConditionInput | undefined;
+  subject?: ConditionInput | undefined;
   user?: ConditionInput | undefined;
   durationMs?: ConditionInput | undefined;
   aborted?: ConditionInput | undefined;
@@ -24,6 +25,7 @@ export interface MatchInput {
   [path: `request.${string}` | `response.${string}` | `metadata.${string}` | `metadata[${string}`]:
     | ConditionInput
     | undefined;
+  [path: `data.${string}` | `data[${string}` | `attributes.${string}`]: ConditionInput | undefined;
   [path: `values.${string}` | `fields.${string}` | `$${string}`]: ConditionInput | undefined;
 }
 

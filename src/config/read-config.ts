@@ -3,6 +3,7 @@ import { substituteVariables, type Environment } from "./environment.ts";
 import { checkFields } from "./field-rules.ts";
 import { checkIdentity } from "./identity-rules.ts";
 import { readJson } from "./json-source.ts";
+import { checkMetering } from "./metering-rules.ts";
 import { checkMeters } from "./meter-rules.ts";
 import { readObject } from "./object-source.ts";
 import { rootPlace } from "./place.ts";
@@ -10,6 +11,7 @@ import { checkPlans } from "./plan-rules.ts";
 import type { Problem } from "./problem.ts";
 import { createReport, type Report } from "./report.ts";
 import { reportWrittenKeys } from "./secret-rules.ts";
+import { checkServer } from "./server-rules.ts";
 import type { Settings } from "./settings.ts";
 import { checkShape } from "./shape.ts";
 import type { SourceNode, SourcePath } from "./source.ts";
@@ -80,6 +82,7 @@ function check(
   checkShape(source, report);
   const root = rootPlace(source, report);
   const fields = checkFields(root);
+  const metering = checkMetering(root, { directory: surroundings.directory, mayHoldKey });
   return {
     version: 1,
     file: surroundings.file,
@@ -95,6 +98,9 @@ function check(
     ),
     plans: checkPlans(root),
     billing: { stripe: checkStripe(root, { mayHoldKey }) },
+    server: checkServer(root, { mayHoldSecret: mayHoldKey }),
+
+    ...(metering === null ? {} : { metering }),
   };
 }
 

@@ -4,7 +4,9 @@ import { AGGREGATE_KINDS } from "../core/aggregation.ts";
 import { EVENT_TIME_WINDOWS, LATE_POLICIES } from "../core/meter.ts";
 import { codeSchema, durationSchema, expectations, patternSchema, textSchema } from "./field-schema.ts";
 import { matchSchema } from "./match-schema.ts";
+import { customerMeterSchema, guideSchema, meterTypeSchema, recordsSchema } from "./metering-schema.ts";
 import { planSchema } from "./plan-schema.ts";
+import { serverSchema } from "./server-schema.ts";
 
 /** Names of meters and plans (also Stripe's event_name), at most 64 characters. */
 const KEY_PATTERN = "[a-z0-9]+(?:_[a-z0-9]+)*";
@@ -182,10 +184,24 @@ export const configSchema = z.strictObject({
     .record(keyed(KEY_PATTERN), planSchema.meta({ description: "One plan." }))
     .meta({ description: "What it costs, by the plan's key." })
     .optional(),
+  meterTypes: z
+    .record(z.string(), meterTypeSchema.meta({ description: "One meter type." }))
+    .meta({ description: "Products that are metered per customer, by name; `meterbook provision` makes them." })
+    .optional(),
+  guides: z
+    .record(keyed(KEY_PATTERN), guideSchema.meta({ description: "One guide." }))
+    .meta({ description: "Streams of records and the meters that they update, by meter key." })
+    .optional(),
+  customerMeters: z
+    .array(customerMeterSchema)
+    .meta({ description: "Meters of customers; `meterbook provision` makes those that are missing." })
+    .optional(),
+  records: recordsSchema.meta({ description: "Final records: when they are made and where they go." }).optional(),
   billing: z
     .strictObject({ stripe: stripeSchema.meta({ description: "Reporting to Stripe." }).optional() })
     .meta({ description: "Where usage is reported." })
     .optional(),
+  server: serverSchema.meta({ description: "The HTTP service of `meterbook serve`." }).optional(),
 });
 
 /** A configuration as its author writes it. */

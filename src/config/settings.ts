@@ -1,3 +1,6 @@
+import type { Json } from "../core/event.ts";
+import type { Guide } from "../core/guide.ts";
+import type { MeterTypeDraft } from "../core/meter-type.ts";
 import type { MeterDefinition } from "../core/meter.ts";
 
 export type Durability = "process" | "power" | "memory";
@@ -26,7 +29,68 @@ export interface Settings {
   /** Validated now, rated by a later release. */
   readonly plans: readonly PlanSettings[];
   readonly billing: { readonly stripe: StripeSettings | null };
+  readonly server: ServerSettings;
+  /** Meter types, guides and customers' meters to provision; absent where the configuration speaks of none. */
+  readonly metering?: CustomerMeterSettings;
 }
+
+/** Where the HTTP service listens, and what it takes. */
+export interface ServerSettings {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Before every path, without a slash at its end; empty for none. */
+  readonly basePath: string;
+  /** Signs customers' tokens; null = a random one of this process. Never written to a log or file. */
+  readonly tokenSecret: string | null;
+  readonly metrics: boolean;
+  readonly limits: {
+    /** Of one body as it is sent, and after inflating. */
+    readonly bodyBytes: number;
+    readonly inflatedBytes: number;
+    readonly batchEvents: number;
+    readonly eventBytes: number;
+    /** Of each key that has no limits of its own; null = none. */
+    readonly requestsPerSecond: number | null;
+    readonly bytesPerSecond: number | null;
+  };
+}
+
+/** What is metered per customer with final records. */
+export interface CustomerMeterSettings {
+  readonly meterTypes: readonly MeterTypeDraft[];
+  readonly guides: readonly Guide[];
+  readonly buckets: readonly {
+    readonly userId: string;
+    /** Name of its type. */
+    readonly meterType: string;
+    readonly guide: string;
+    readonly customFields: { readonly [field: string]: Json };
+    readonly deleteOnReset: boolean;
+  }[];
+  /** How long after its end a period waits for late records. */
+  readonly latenessMs: number;
+  readonly sinks: readonly SinkSettings[];
+}
+
+/** Where final records go. */
+export type SinkSettings =
+  | {
+      readonly name: string;
+      readonly kind: "file";
+      /** Absolute. */
+      readonly path: string;
+      readonly format: "ndjson" | "csv";
+    }
+  | {
+      readonly name: string;
+      readonly kind: "webhook";
+      readonly url: string;
+      /** Key of the signature; null = unsigned. Never written to a log or file. */
+      readonly secret: string | null;
+      /** Whether addresses of private networks may be called. */
+      readonly allowPrivate: boolean;
+    };
 
 export interface PlanSettings {
   readonly key: string;

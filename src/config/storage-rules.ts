@@ -24,7 +24,7 @@ export function checkStorage(root: Place, directory: string): Settings["storage"
 }
 
 /** `path` seen from `directory`, with `.` and `..` resolved; the purely textual part of resolving a path. */
-function absolutePath(path: string, directory: string): string {
+export function absolutePath(path: string, directory: string): string {
   const isWindows =
     /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path) || (!path.startsWith("/") && /^(?:[A-Za-z]:[\\/]|\\\\)/.test(directory));
   const separator = isWindows ? "\\" : "/";

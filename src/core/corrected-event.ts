@@ -43,6 +43,8 @@ const SETTABLE: ReadonlySet<string> = new Set([
   "request",
   "response",
   "metadata",
+  "data",
+  "subject",
   "values",
   "durationMs",
   "aborted",
@@ -57,6 +59,7 @@ const NAMED_TEXTS: readonly string[] = ["headers", "query", "params"];
 function rootOf(event: UsageEvent, root: string, rest: readonly string[], field: FieldValue): object {
   const [part = "", name = "", ...deeper] = rest;
   if (root === "metadata") return { metadata: withJson(event.metadata, rest, field) };
+  if (root === "data") return { data: withJson(event.data, rest, field) };
   if (root === "values") {
     if (part === "" || rest.length > 1) throw refusal(field.path, "is not values.<name>");
     return { values: withName(event.values ?? {}, part, decimalText(field)) };

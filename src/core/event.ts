@@ -92,6 +92,10 @@ export const HOLD_REASONS = [
   "field_error",
   "capture_failed",
   "future",
+  "invalid_record",
+  "bad_timestamp",
+  "no_meter",
+  "inactive",
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 

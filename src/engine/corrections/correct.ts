@@ -34,7 +34,11 @@ export interface CorrectionOrder {
 }
 
 /** Field values, or a value for the field that one meter reads. */
-export type Instead = { readonly values: readonly FieldValue[] } | { readonly meter: string; readonly text: string };
+export type Instead =
+  | { readonly values: readonly FieldValue[] }
+  | { readonly meter: string; readonly text: string }
+  /** The whole event; it gets a name of its own, and a mark of what it corrects. */
+  | { readonly event: UsageEvent };
 
 export interface CorrectionSummary {
   readonly event: EventName;
@@ -96,10 +100,15 @@ function judged(
   known: UsageEvent,
   instead: Instead,
 ): SettledEvent {
+  const whole = owns(instead, "event") ? instead.event : known;
   const values = owns(instead, "values")
     ? instead.values
-    : [{ path: valuePath(catalog, known, instead.meter), text: instead.text }];
-  const event = correctedEvent(known, values, { name: replacementName(stored.event), recordedAt: now });
+    : owns(instead, "meter")
+      ? [{ path: valuePath(catalog, known, instead.meter), text: instead.text }]
+      : [];
+  const corrects = { source: known.source, id: known.id };
+  const name = { name: replacementName(stored.event), recordedAt: now };
+  const event = { ...correctedEvent(whole, values, name), corrects };
   if (owns(instead, "meter")) {
     const verdict = catalog.explain(event).find(({ meter }) => meter === instead.meter);
     if (verdict?.kind === "skipped") throw refusal(`${instead.meter} does not count this event: ${verdict.reason}.`);

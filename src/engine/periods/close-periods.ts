@@ -1,0 +1,221 @@
+import type { Catalog } from "../../core/catalog.ts";
+import type { Guide } from "../../core/guide.ts";
+import { guideSource } from "../../core/guide.ts";
+import { crossedThresholds, figureText } from "../../core/meter-type.ts";
+import { nextReset } from "../../core/reset-schedule.ts";
+import { eventPages } from "../ingest/refold.ts";
+import { limits } from "../limits.ts";
+import type { RegisterChange, Store } from "../ports.ts";
+import { bucketUsage, carriedFields } from "./bucket-usage.ts";
+import { bodyOfBucket, bucketEnd, bucketNames, bucketOf, type StoredBucket } from "./buckets.ts";
+import { entriesOf, partsPrefix } from "./entries.ts";
+import { finalRecord, idBegin, periodRecords, recordBody, recordEntry, type FinalRecord } from "./final-records.ts";
+import { listGuides } from "./guides.ts";
+import { tellThresholds } from "./thresholds.ts";
+
+/** What closing needs to know. */
+export interface ClosingOptions {
+  readonly store: Store;
+  readonly catalog: Catalog;
+  /** Milliseconds UTC. */
+  readonly now: number;
+  /** How long after its end a period waits for late records. */
+  readonly latenessMs: number;
+  /** Names of the sinks that new records go to. */
+  readonly sinks: readonly string[];
+}
+
+/** What a round did. */
+export interface ClosingSummary {
+  readonly final: number;
+  readonly corrections: number;
+  readonly thresholds: number;
+  /** Meters that were deleted after their final record. */
+  readonly deleted: number;
+  /** True when periods are left for the next round. */
+  readonly isBehind: boolean;
+}
+
+/**
+ * One round: final records of periods that have ended, records of thresholds that were reached, corrections of closed
+ * periods whose figure moved. Doing it again changes nothing, and two processes that do it at once make each record once:
+ * a record's name is unique, and a meter's period moves on with its record in one transaction. Periods that ended during
+ * a standstill are closed one after the other.
+ */
+export async function closePeriods(options: ClosingOptions): Promise<ClosingSummary> {
+  const { store } = options;
+  const guides = new Map((await listGuides(store)).map((guide) => [guide.key, guide]));
+  if (guides.size === 0) return { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
+  const news = await newUsage(store, guides);
+  const round = { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
+  for await (const entry of entriesOf(store, { kind: "bucket" })) {
+    const bucket = bucketOf(entry);
+    const guide = guides.get(bucket.guide);
+    if (guide === undefined) continue;
+    if (bucket.type.thresholds.length > 0 && news.has(bucket.guide, bucket.userId))
+      round.thresholds += await tellThresholds(options, guide, bucket);
+    await closeEnded(options, guide, bucket, round);
+  }
+  round.corrections = await correctClosed(options, guides, news);
+  await news.remember();
+  return round;
+}
+
+/** Closes the ended periods of one meter. A round that another process was faster in is left. */
+async function closeEnded(
+  options: ClosingOptions,
+  guide: Guide,
+  first: StoredBucket,
+  round: { final: number; deleted: number; isBehind: boolean },
+): Promise<void> {
+  const { store, catalog, now, latenessMs, sinks } = options;
+  let bucket = first;
+  for (let periods = 0; bucket.periodEnd + latenessMs <= now; periods += 1) {
+    if (periods === limits.periodsPerRoundMax) {
+      round.isBehind = true;
+      return;
+    }
+    const { periodStart: from, periodEnd: to, type } = bucket;
+    const usage = await bucketUsage(store, catalog, { guide, bucket, from, to });
+    const isOver = type.activeTo !== null && from >= type.activeTo;
+    const changes: RegisterChange[] = [];
+    if (!isOver || usage.records > 0) {
+      const carried = await carriedFields(store, catalog, { guide, bucket, from, to });
+      const thresholds = crossedThresholds(type, usage.figure ?? 0n);
+      const facts = { kind: "final", bucket, from, to, usage, carried, thresholds } as const;
+      const record = finalRecord({ ...facts, revision: 1, corrected: null, now });
+      changes.push(recordEntry(record, sinks, AUTHOR));
+    }
+    const next = {
+      ...bodyOfBucket(bucket),
+      periodStart: to,
+      periodEnd: nextReset(type.resetSchedule, type.timezone, to),
+    };
+    if (bucket.deleteOnReset) changes.push(bucketEnd(bucket, AUTHOR));
+    else {
+      const { id, revision: seen } = bucket;
+      changes.push({ kind: "bucket", id, seen, names: bucketNames(id, next), body: next, author: AUTHOR });
+    }
+    const outcome = await store.changeEntries(changes, now);
+    if (!outcome.done) return;
+    round.final += changes.length - 1;
+    const moved = outcome.entries.at(-1);
+    if (bucket.deleteOnReset || moved === undefined) {
+      round.deleted += 1;
+      return;
+    }
+    bucket = bucketOf(moved);
+  }
+}
+
+const AUTHOR = "periods";
+
+/** Corrections of closed periods that ended not too long ago, for users with news. */
+async function correctClosed(
+  options: ClosingOptions,
+  guides: ReadonlyMap<string, Guide>,
+  news: UsageNews,
+): Promise<number> {
+  const { store, now } = options;
+  const after = idBegin(Math.max(0, now - limits.finalRecordsLateMs));
+  let corrected = 0;
+  for (const namePrefix of news.prefixes()) {
+    const latest = new Map<string, FinalRecord>();
+    const query = { kind: "final_record", after, ...(namePrefix === null ? {} : { namePrefix }) } as const;
+    for await (const entry of entriesOf(store, query)) {
+      const { record } = recordBody(entry);
+      if (record.kind === "threshold") continue;
+      const key = JSON.stringify([record.meterId, record.periodStart]);
+      if ((latest.get(key)?.revision ?? 0) < record.revision) latest.set(key, record);
+    }
+    for (const record of latest.values()) {
+      const guide = guides.get(record.meterKey);
+      if (guide !== undefined && (await correctOne(options, guide, record))) corrected += 1;
+    }
+  }
+  return corrected;
+}
+
+/** A new record where the figure of a closed period is not what its last record says. */
+async function correctOne(options: ClosingOptions, guide: Guide, record: FinalRecord): Promise<boolean> {
+  const { store, catalog, now, sinks } = options;
+  const entry = await store.getEntry("bucket", record.meterId);
+  if (entry === null) return false;
+  // A deleted meter keeps its body: what was told of it can still be corrected.
+  const bucket = bucketOf(entry);
+  const span = { guide, bucket, from: Date.parse(record.periodStart), to: Date.parse(record.periodEnd) };
+  const usage = await bucketUsage(store, catalog, span);
+  const isSame = figureText(usage.figure) === record.value && JSON.stringify(usage.groups) === canonical(record.groups);
+  if (isSame) return false;
+  const known = await periodRecords(store, bucket.id, span.from, "final");
+  const last = known.at(-1);
+  if (last === undefined || last.revision !== record.revision) return false;
+  const correction = finalRecord({
+    kind: "correction",
+    ...span,
+    usage,
+    carried: await carriedFields(store, catalog, span),
+    thresholds: crossedThresholds(bucket.type, usage.figure ?? 0n),
+    revision: last.revision + 1,
+    corrected: last,
+    now,
+  });
+  const { done } = await store.changeEntries([recordEntry(correction, sinks, AUTHOR)], now);
+  return done;
+}
+
+function canonical(groups: FinalRecord["groups"]): string {
+  return JSON.stringify(
+    groups.map(({ rule, breakdowns }) => ({
+      rule,
+      breakdowns: breakdowns.map(({ by, values, isCut }) => ({
+        by,
+        values: values.map(({ group, value, records }) => ({
+          group: Object.fromEntries(by.map((label) => [label, group[label] ?? ""])),
+          value,
+          records,
+        })),
+        isCut,
+      })),
+    })),
+  );
+}
+
+/** Whose usage moved since the last round that was finished. */
+interface UsageNews {
+  has(guide: string, userId: string): boolean;
+  /** Names under which the records of these users stand; null = all. */
+  prefixes(): readonly (string | null)[];
+  /** Makes this round the last one that was finished. */
+  remember(): Promise<void>;
+}
+
+const SEEN_NOTE = "periods.seen";
+
+/** New events tell of their users; a later fact about an old event, or a changed meter, may concern everybody. */
+async function newUsage(store: Store, guides: ReadonlyMap<string, Guide>): Promise<UsageNews> {
+  const revision = await store.usageRevision();
+  const note = await store.getNote(SEEN_NOTE);
+  const seen: { lastSeq: number; changes: string } = note === null ? { lastSeq: 0, changes: "" } : JSON.parse(note);
+  const remember = async (): Promise<void> => {
+    const next = JSON.stringify(revision);
+    if (next !== note) await store.putNote(SEEN_NOTE, next);
+  };
+  if (seen.changes !== revision.changes) return { has: () => true, prefixes: () => [null], remember };
+  const users = new Map<string, string>();
+  if (seen.lastSeq !== revision.lastSeq) {
+    const sources = new Map([...guides.keys()].map((key) => [guideSource(key), key]));
+    for await (const page of eventPages(store, { afterSeq: seen.lastSeq })) {
+      for (const { event } of page) {
+        const guide = sources.get(event.source);
+        if (guide === undefined || event.company === null) continue;
+        users.set(JSON.stringify([guide, event.company]), partsPrefix("user", guide, event.company));
+      }
+    }
+  }
+  return {
+    has: (guide, userId) => users.has(JSON.stringify([guide, userId])),
+    prefixes: () => [...users.values()],
+    remember,
+  };
+}

@@ -1,0 +1,233 @@
+import type { Catalog } from "../../core/catalog.ts";
+import { MeterbookError } from "../../core/errors.ts";
+import type { HoldReason, Json } from "../../core/event.ts";
+import type { GuideRule } from "../../core/guide.ts";
+import { suspendedEvent, type GuidedRecord, type RecordProblem, type RecordReader } from "../../core/guided-record.ts";
+import { countsOf, holdsOf } from "../ingest/amended-event.ts";
+import { limits } from "../limits.ts";
+import type { IngestEntry, IngestStatus, Store } from "../ports.ts";
+import { bucketNames, bucketOf, newBucket, type StoredBucket } from "./buckets.ts";
+import { entriesOf, partsPrefix, type Desk } from "./entries.ts";
+import { guideReader } from "./guides.ts";
+
+/** Records of one stream, as they came. */
+export interface RecordsCall {
+  readonly guide: string;
+  readonly records: readonly Json[];
+}
+
+/** What became of one record. */
+export interface RecordResult {
+  readonly index: number;
+  readonly status: IngestStatus;
+  /** Of the event that it became, with the guide's source. */
+  readonly id: string;
+  readonly userId: string | null;
+  /** Rules that it meets. None: it is kept, and updates no meter. */
+  readonly rules: readonly string[];
+  /** Why it counts nowhere until it is replayed; null when it counts, or its first copy stands. */
+  readonly suspended: { readonly reason: HoldReason; readonly detail: string } | null;
+}
+
+export interface RecordsReply {
+  readonly source: string;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  /** Stored, and counted nowhere until they are replayed. */
+  readonly suspended: number;
+  readonly metersCreated: number;
+  readonly results: readonly RecordResult[];
+}
+
+/**
+ * Takes the records of a stream: each becomes an event, stored and counted in one transaction, or suspended with its
+ * reason. METER_NOT_FOUND for the guide, METER_REQUEST_INVALID for too many records, or too many bad ones where the guide
+ * bounds them: nothing is stored then.
+ */
+export async function takeRecords(desk: Desk, catalog: Catalog, call: RecordsCall): Promise<RecordsReply> {
+  const { store, now } = desk;
+  if (call.records.length > limits.recordsMax)
+    throw new MeterbookError("METER_REQUEST_INVALID", `A call has at most ${limits.recordsMax} records.`, {
+      mistakes: [{ pointer: "/records", message: `expected at most ${limits.recordsMax}` }],
+    });
+  const reader = await guideReader(store, call.guide);
+  const meters = userMeters(store, call.guide);
+  const taken: Taken[] = [];
+  for (const record of call.records) {
+    const guided = reader.read(record, { now, futureMs: limits.futureMs, id: desk.newId() });
+    taken.push(await placed(desk, guided, meters));
+  }
+  assertFewBad(reader, taken);
+  const metersCreated = await createMeters(desk, reader, taken, meters);
+  const entries = taken.map(({ guided, problems }): IngestEntry => {
+    const event = suspendedEvent(guided.event, problems);
+    const settled = { event, verdicts: catalog.judge(event) };
+    return { event, counts: countsOf(settled, catalog, store.bucketMs), holds: holdsOf(settled) };
+  });
+  const statuses = await ingestNew(store, catalog, entries, now);
+  return replyOf(reader, taken, statuses, metersCreated);
+}
+
+interface Taken {
+  readonly guided: GuidedRecord;
+  readonly problems: readonly RecordProblem[];
+  /** Types of which a meter is to be made for its user. */
+  readonly missing: readonly string[];
+}
+
+type UserMeters = (userId: string) => Promise<readonly StoredBucket[]>;
+
+/** A user's meters of a guide, read once a call. */
+function userMeters(store: Store, guide: string): UserMeters {
+  const known = new Map<string, Promise<readonly StoredBucket[]>>();
+  const read = async (userId: string): Promise<readonly StoredBucket[]> => {
+    const found: StoredBucket[] = [];
+    const namePrefix = partsPrefix("user", guide, userId);
+    for await (const entry of entriesOf(store, { kind: "bucket", namePrefix })) found.push(bucketOf(entry));
+    return found;
+  };
+  return (userId) => {
+    const found = known.get(userId) ?? read(userId);
+    known.set(userId, found);
+    return found;
+  };
+}
+
+/** A record with what its user's meters say of it. */
+export async function placed(
+  desk: Pick<Desk, "store">,
+  guided: GuidedRecord,
+  meters: UserMeters = userMeters(desk.store, guided.event.source.slice("guide/".length)),
+): Promise<Taken> {
+  const { company, time } = guided.event;
+  if (company === null) return { guided, problems: guided.problems, missing: [] };
+  const problems = [...guided.problems];
+  const missing: string[] = [];
+  const owned = guided.rules.length === 0 ? [] : await meters(company);
+  for (const rule of guided.rules) {
+    const ofCategory = owned.filter(({ type }) => type.category === rule.category);
+    if (ofCategory.length === 0 && rule.createOnFirstUse !== null) missing.push(rule.createOnFirstUse);
+    else {
+      const problem = meterProblem(rule, company, time, ofCategory);
+      if (problem !== null) problems.push(problem);
+    }
+  }
+  return { guided, problems, missing };
+}
+
+function meterProblem(
+  { category }: GuideRule,
+  userId: string,
+  time: number,
+  meters: readonly StoredBucket[],
+): RecordProblem | null {
+  if (meters.length === 0)
+    return { path: "company", reason: "no_meter", detail: `${userId} has no meter of the category ${category}` };
+  const isActive = meters.some(
+    ({ since, type: { activeFrom, activeTo } }) =>
+      time >= Math.max(since, activeFrom ?? since) && time < (activeTo ?? Infinity),
+  );
+  if (isActive) return null;
+  const detail = `no meter of ${userId} in the category ${category} is active at the record's time`;
+  return { path: "time", reason: "inactive", detail };
+}
+
+function assertFewBad({ guide }: RecordReader, taken: readonly Taken[]): void {
+  const bad = taken.flatMap(({ problems: [first] }, index) => (first === undefined ? [] : [{ index, first }]));
+  if (guide.suspendedMax === null || bad.length <= guide.suspendedMax) return;
+  const message = `${bad.length} of ${taken.length} records are bad, and ${guide.key} takes at most ${guide.suspendedMax} of a call; nothing was stored.`;
+  throw new MeterbookError("METER_REQUEST_INVALID", message, {
+    mistakes: bad
+      .slice(0, MISTAKES_MAX)
+      .map(({ index, first }) => ({ pointer: `/records/${index}`, message: first.detail })),
+  });
+}
+
+const MISTAKES_MAX = 100;
+
+/** Makes the meters that good records are the first use of; another process may make them at the same time. */
+async function createMeters(
+  desk: Desk,
+  { guide }: RecordReader,
+  taken: readonly Taken[],
+  meters: UserMeters,
+): Promise<number> {
+  const { store, now, author } = desk;
+  const wanted = new Map<string, { userId: string; meterType: string; since: number }>();
+  for (const { guided, problems, missing } of taken) {
+    const { company: userId, time } = guided.event;
+    if (userId === null || problems.length > 0) continue;
+    for (const meterType of missing) {
+      const key = JSON.stringify([userId, meterType]);
+      const since = Math.min(time, now, wanted.get(key)?.since ?? now);
+      wanted.set(key, { userId, meterType, since });
+    }
+  }
+  let made = 0;
+  for (const draft of wanted.values()) {
+    const { id, body } = await newBucket(desk, { ...draft, guide: guide.key });
+    const names = bucketNames(id, body);
+    const outcome = await store.changeEntries([{ kind: "bucket", id, seen: null, names, body, author }], now);
+    if (outcome.done) made += 1;
+    else if (outcome.why !== "name_taken" || (await meters(draft.userId)).length > 0)
+      throw new MeterbookError("METER_CONFLICT", `The meters of ${draft.userId} were changed meanwhile.`, {
+        remedy: "Send the records again; what was stored is not counted twice.",
+      });
+  }
+  return made;
+}
+
+/**
+ * Stores what is new. A record that was suspended stands as it came, so the same record again is a duplicate also when
+ * nothing would be wrong with it by now.
+ */
+async function ingestNew(
+  store: Store,
+  catalog: Catalog,
+  entries: readonly IngestEntry[],
+  now: number,
+): Promise<readonly IngestStatus[]> {
+  const sameAsStored: IngestEntry[] = [];
+  const first = new Map<string, IngestEntry>();
+  for (const entry of entries) {
+    const { source, id } = entry.event;
+    const before = first.get(id);
+    const known = (await store.findEvents(id)).find(({ event }) => event.source === source)?.event ?? before?.event;
+    const isSame = known !== undefined && JSON.stringify(known.data) === JSON.stringify(entry.event.data);
+    const kept = isSame ? { ...entry, event: known } : entry;
+    sameAsStored.push(kept);
+    if (before === undefined) first.set(id, kept);
+  }
+  return store.ingest(sameAsStored, now, catalog.revision);
+}
+
+function replyOf(
+  { guide }: RecordReader,
+  taken: readonly Taken[],
+  statuses: readonly IngestStatus[],
+  metersCreated: number,
+): RecordsReply {
+  const results = taken.map(({ guided: { event, rules }, problems }, index): RecordResult => {
+    const status = statuses[index] ?? "duplicate";
+    const [first] = status === "stored" ? problems : [];
+    return {
+      index,
+      status,
+      id: event.id,
+      userId: event.company,
+      rules: rules.map(({ key }) => key),
+      suspended: first === undefined ? null : { reason: first.reason, detail: first.detail },
+    };
+  });
+  const numberOf = (wanted: IngestStatus): number => results.filter(({ status }) => status === wanted).length;
+  return {
+    source: `guide/${guide.key}`,
+    stored: numberOf("stored"),
+    duplicates: numberOf("duplicate"),
+    conflicts: numberOf("conflict"),
+    suspended: results.filter(({ suspended }) => suspended !== null).length,
+    metersCreated,
+    results,
+  };
+}
