@@ -42,12 +42,15 @@ function checkHost(place: Place | null): string {
   return text;
 }
 
+/** Nothing that an address would decode, or resolve as "here" or "above". */
+const BASE_PATH = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)*$/;
+
 function checkBasePath(place: Place | null): string {
   const text = place?.text() ?? "";
-  if (/^(\/[A-Za-z0-9._~-]+)*$/.test(text)) return text;
+  if (BASE_PATH.test(text)) return text;
   const mended = `/${text.replaceAll(/^\/+|\/+$/g, "")}`;
   place?.error('expected a path such as "/meterbook", without a slash at its end', {
-    suggestion: /^(\/[A-Za-z0-9._~-]+)+$/.test(mended) ? mended : undefined,
+    suggestion: mended !== "/" && BASE_PATH.test(mended) ? mended : undefined,
     showReceived: true,
   });
   return "";

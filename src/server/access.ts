@@ -40,16 +40,11 @@ export function admit(
 ): Admission | Promise<Admission> {
   if (route.access === "open") return { kind: "caller", caller: NOBODY, requests: null, bytes: null };
   const shown = readCredentials(request, query);
-  switch (shown.kind) {
-    case "unclear":
-      return refuse({ status: 400, code: "METER_REQUEST_INVALID", detail: shown.message });
-    case "none":
-      return admitOwnMachine(request, options);
-    case "bearer":
-      return shown.text.startsWith("mbt_")
-        ? admitCustomer(shown.text, route, options)
-        : admitKey(shown.text, route, options);
-  }
+  if (shown.kind === "unclear") return refuse({ status: 400, code: "METER_REQUEST_INVALID", detail: shown.message });
+  if (shown.kind === "none") return admitOwnMachine(request, options);
+  return shown.text.startsWith("mbt_")
+    ? admitCustomer(shown.text, route, options)
+    : admitKey(shown.text, route, options);
 }
 
 async function admitOwnMachine(request: IncomingMessage, options: AccessOptions): Promise<Admission> {

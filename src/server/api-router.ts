@@ -53,7 +53,7 @@ export interface ApiRouter {
 export function apiRouter(options: ApiRouterOptions): ApiRouter {
   const { backend, clock, random, logger, version, openOnLoopback } = options;
   const basePath = ownMember(options, "basePath") ?? "";
-  const { tokenSecret, limits: standard } = backend.settings.server;
+  const { tokenSecret } = backend.settings.server;
   const tokens = customerTokens(tokenSecret === null ? random(32) : Buffer.from(tokenSecret));
   const keys = knownKeys({ backend, clock, logger });
   const templates = ownMember(options, "templates") ?? [];
@@ -68,7 +68,15 @@ export function apiRouter(options: ApiRouterOptions): ApiRouter {
     rates: new RateLimits(),
     table: routeTable(routes),
     basePath,
-    access: { keys, tokens, limits: standard, openOnLoopback },
+    access: {
+      keys,
+      tokens,
+      // An edited configuration is put into force while calls are taken.
+      get limits() {
+        return backend.settings.server.limits;
+      },
+      openOnLoopback,
+    },
   };
   const onAnswer = ownMember(options, "onAnswer");
   let isClosed = false;

@@ -122,16 +122,11 @@ async function bodyOf(
 }
 
 function unreadBody(body: Exclude<BodyReading, { kind: "bytes" }>): CallBody {
-  switch (body.kind) {
-    case "left":
-      return body;
-    case "taken":
-      return { kind: "refused", problem: { status: 500, code: "METER_OPTION_INVALID", detail: TAKEN } };
-    case "refused": {
-      const headers: Record<string, string> = body.status === 415 ? { "accept-encoding": ENCODINGS } : {};
-      return { kind: "refused", problem: { ...invalidProblem(body.message, [], body.status), headers } };
-    }
-  }
+  if (body.kind === "left") return body;
+  if (body.kind === "taken")
+    return { kind: "refused", problem: { status: 500, code: "METER_OPTION_INVALID", detail: TAKEN } };
+  const headers: Record<string, string> = body.status === 415 ? { "accept-encoding": ENCODINGS } : {};
+  return { kind: "refused", problem: { ...invalidProblem(body.message, [], body.status), headers } };
 }
 
 function jsonOf(bytes: Uint8Array, { headers }: IncomingMessage): CallBody {

@@ -43,6 +43,7 @@ export function readQuery(text: string): QueryReading {
 
 function put(values: Draft, path: readonly string[], value: string): string | null {
   if (path.length > limits.queryDepthMax) return `there are more than ${limits.queryDepthMax} names within one another`;
+  if (path[0] === "") return "a parameter has no name";
   if (path.some((step) => FORBIDDEN.has(step))) return "no parameter has this name";
   const isList = path.at(-1) === "";
   const steps = isList ? path.slice(0, -1) : path;

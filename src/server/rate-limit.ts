@@ -7,6 +7,7 @@ export interface Rate {
 }
 
 interface Allowance {
+  /** Thousandths: what comes back in a millisecond is a whole number of them. */
   left: number;
   at: number;
 }
@@ -23,16 +24,17 @@ export class RateLimits {
   take(caller: string, rate: Rate, cost: number, now: number): number {
     const allowance = this.#present(caller, rate, now);
     // What costs more than the whole burst may go when nothing is owed, and is owed then.
-    if (allowance.left >= Math.min(cost, rate.burst)) {
-      allowance.left -= cost;
+    const wanted = Math.min(cost, rate.burst) * 1_000;
+    if (allowance.left >= wanted) {
+      allowance.left -= cost * 1_000;
       return 0;
     }
-    return Math.ceil(((Math.min(cost, rate.burst) - allowance.left) / rate.perSecond) * 1_000);
+    return Math.ceil((wanted - allowance.left) / rate.perSecond);
   }
 
   /** Takes what was used already. */
   charge(caller: string, rate: Rate, cost: number, now: number): void {
-    this.#present(caller, rate, now).left -= cost;
+    this.#present(caller, rate, now).left -= cost * 1_000;
   }
 
   /** How many callers are remembered. */
@@ -42,10 +44,10 @@ export class RateLimits {
 
   #present(caller: string, { perSecond, burst }: Rate, now: number): Allowance {
     const known = this.#allowances.get(caller);
-    const allowance = known ?? { left: burst, at: now };
+    const allowance = known ?? { left: burst * 1_000, at: now };
     // A clock that was set back gives nothing and takes nothing.
     const passedMs = Math.max(0, now - allowance.at);
-    allowance.left = Math.min(burst, allowance.left + (passedMs / 1_000) * perSecond);
+    allowance.left = Math.min(burst * 1_000, allowance.left + passedMs * perSecond);
     allowance.at = now;
     if (known !== undefined) this.#allowances.delete(caller);
     this.#allowances.set(caller, allowance);

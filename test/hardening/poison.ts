@@ -38,7 +38,7 @@ export const POISON: Readonly<Record<string, unknown>> = {
  * Inherited names that loops see, but where configurations are read: zod takes them for keys of the file, and refuses it. Header
  * names are not among them: Node itself collects headers in an object with a prototype.
  */
-const isSeenByLoops = (file: string): boolean => !/\/test\/(config|hardening|runtime)\//.test(file);
+const isSeenByLoops = (file: string): boolean => !/\/test\/(config|hardening|runtime|server)\//.test(file);
 
 const everyObject: object = Object.prototype;
 

@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL("../..", import.meta.url)),
     include: [
-      "test/{core,config,engine,journal,memory,sqlite,capture,stripe,runtime}/**/*.test.ts",
+      "test/{core,config,engine,journal,memory,sqlite,capture,stripe,runtime,server}/**/*.test.ts",
       "test/hardening/prototype.test.ts",
     ],
     setupFiles: ["test/hardening/poison.ts"],

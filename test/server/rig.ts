@@ -10,7 +10,7 @@ import type { Scope } from "../../src/server/route.ts";
 import { systemRandom } from "../../src/runtime/system.ts";
 import { manualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
 import { START } from "../engine/world.ts";
-import { storeBackend } from "./store-backend.ts";
+import { hostedBackend, type HostedOptions } from "./hosted-backend.ts";
 
 /** A service on loopback, which is gone after the test. */
 export interface Served {
@@ -26,15 +26,17 @@ export interface Served {
   readonly close: () => Promise<void>;
 }
 
-/** Starts the HTTP service over a backend: over one of a store in memory unless another is given. */
+/** Starts the HTTP service over a backend: over the real one of a new database unless another is given. */
 export async function startServer(
   options: Partial<ApiRouterOptions> & {
     readonly clock?: ManualClock;
+    /** Of the backend, where none is given. */
+    readonly hosted?: Omit<HostedOptions, "clock">;
     readonly mount?: (router: ApiRouter) => http.RequestListener;
   } = {},
 ): Promise<Served> {
   const clock = options.clock ?? manualClock(START);
-  const backend = options.backend ?? storeBackend({ clock });
+  const backend = options.backend ?? (await hostedBackend({ clock, ...options.hosted }));
   const logged: { level: string; facts: object; sentence: string }[] = [];
   const log = (level: string) => (facts: object, sentence: string) => void logged.push({ level, facts, sentence });
   const router = apiRouter({

@@ -107,7 +107,13 @@ export function showCustomer(customer: Customer): object {
   const { id, key, name, description, currency, primaryEmail, metadata } = customer;
   const { subjects, createdAt, updatedAt, deletedAt } = customer;
   return {
-    ...{ id, key, name, description, currency, primaryEmail, metadata },
+    id,
+    key,
+    name,
+    description,
+    currency,
+    primaryEmail,
+    metadata,
     subjects: subjects.map(({ subject, from, to }) => ({ subject, from: instantText(from), to: instantText(to) })),
     createdAt: instantText(createdAt),
     updatedAt: instantText(updatedAt),

@@ -1,0 +1,128 @@
+import request from "supertest";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+
+import { MeterbookError } from "../../src/core/errors.ts";
+import { route, type Route } from "../../src/server/route.ts";
+import { echo, rawCall } from "./echo.ts";
+import { startServer } from "./rig.ts";
+
+const failing = (path: string, failure: unknown): Route =>
+  route({
+    method: "get",
+    path,
+    access: "open",
+    tag: "test",
+    summary: "Fails",
+    answers: {},
+    reply: async () => {
+      throw failure;
+    },
+  });
+
+const strict = route({
+  method: "post",
+  path: "/strict/{id}",
+  access: "open",
+  tag: "test",
+  summary: "Takes little",
+  params: z.strictObject({ id: z.string().max(3) }),
+  query: z.strictObject({ n: z.string().regex(/^\d+$/).optional() }),
+  body: z.strictObject({
+    name: z.string(),
+    list: z.array(z.strictObject({ "a/b~c": z.int() })),
+    way: z.union([z.strictObject({ kind: z.literal("x"), x: z.int() }), z.strictObject({ kind: z.literal("y") })]),
+  }),
+  answers: {},
+  reply: async () => ({ status: 204 }),
+});
+
+describe("a problem", () => {
+  it("has exactly the media type application/problem+json, and the members of RFC 9457", async () => {
+    const { port } = await startServer();
+    const answer = await rawCall(port, "GET /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    const [head = "", body = ""] = answer.split("\r\n\r\n");
+    expect(head.split("\r\n")).toContain("content-type: application/problem+json");
+    expect(JSON.parse(body)).toEqual({
+      type: "about:blank",
+      title: "Not Found",
+      status: 404,
+      detail: "There is nothing here.",
+      code: "METER_NOT_FOUND",
+    });
+  });
+
+  it("names every mistake by its place, in both forms", async () => {
+    const { url } = await startServer({ routes: [strict] });
+    const response = await request(url)
+      .post("/strict/long?n=x&m=1")
+      .send({ name: 1, list: [{ "a/b~c": 1 }, { "a/b~c": 1.5 }], way: { kind: "x", x: "no" }, more: true });
+    expect(response.status).toBe(400);
+    expect(response.headers["content-type"]).toBe("application/problem+json");
+    const body = JSON.parse(response.text);
+    expect(body.errors.map((error: { in: string; pointer: string }) => `${error.in} ${error.pointer}`)).toEqual([
+      "path /id",
+      "query /n",
+      "query /m",
+      "body /name",
+      "body /list/1/a~1b~0c",
+      "body /way/x",
+      "body /more",
+    ]);
+    expect(body.extensions.validationErrors.map(({ field }: { field: string }) => field)).toContain("/name");
+  });
+
+  it.each([
+    ["METER_REQUEST_INVALID", 400],
+    ["METER_UNAUTHORIZED", 401],
+    ["METER_FORBIDDEN", 403],
+    ["METER_NOT_FOUND", 404],
+    ["METER_EVENT_NOT_FOUND", 404],
+    ["METER_CONFLICT", 409],
+    ["METER_CORRECTION_REFUSED", 409],
+    ["METER_RATE_LIMITED", 429],
+    ["METER_SERVER_BUSY", 503],
+    ["METER_STORE_BUSY", 503],
+  ] as const)("of %s is %d, with its sentences", async (code, status) => {
+    const mistakes = [{ pointer: "/x", message: "wrong" }];
+    const failure = new MeterbookError(code, "It is so.", { remedy: "Do this.", mistakes });
+    const { url, logged } = await startServer({ routes: [failing("/f", failure)] });
+    const response = await request(url).get("/f");
+    expect(response.status).toBe(status);
+    expect(JSON.parse(response.text)).toMatchObject({
+      code,
+      detail: "It is so. Do this.",
+      errors: [{ in: "body", pointer: "/x", message: "wrong" }],
+    });
+    expect(response.headers["retry-after"]).toBe(status === 503 ? "1" : undefined);
+    expect(logged).toEqual([]);
+  });
+
+  it.each([
+    ["an error", new Error("password=hunter2 at /srv/secret.db")],
+    ["a failure of ours", new MeterbookError("METER_STORE_FAILED", "password=hunter2 at /srv/secret.db")],
+    ["no error at all", "password=hunter2"],
+  ])("that is a fault of ours tells nothing of %s but a name, under which it is logged", async (_, failure) => {
+    const { url, logged } = await startServer({ routes: [failing("/f", failure)] });
+    const response = await request(url).get("/f");
+    expect(response.status).toBe(500);
+    expect(response.text).not.toContain("hunter2");
+    const { instance } = JSON.parse(response.text);
+    expect(instance).toMatch(/^urn:meterbook:fault:[0-9a-f]{18}$/);
+    expect(logged).toMatchObject([{ level: "error", facts: { instance, route: "/f", error: failure } }]);
+  });
+
+  it("of a method names those that there are", async () => {
+    const { url } = await startServer({ routes: [echo] });
+    const response = await request(url).get("/echo");
+    expect([response.status, response.headers["allow"]]).toEqual([405, "POST"]);
+  });
+
+  it("never shows what was sent as a header or breaks a log line", async () => {
+    const { url, logged } = await startServer({ routes: [echo] });
+    const response = await request(url).get("/%0d%0aset-cookie:%20a=b%1b[31m");
+    expect(response.status).toBe(404);
+    expect(response.headers["set-cookie"]).toBeUndefined();
+    expect(logged).toEqual([]);
+  });
+});
