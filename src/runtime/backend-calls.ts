@@ -1,6 +1,7 @@
 import type { Settings } from "../config/settings.ts";
 import type { Backend } from "../server/backend.ts";
-import { operationNamed, operationNames, type AnyOperation } from "./operations.ts";
+import type { AnyOperation } from "./operation.ts";
+import { operationNamed, operationNames } from "./operations.ts";
 
 /** Answers one call of the Backend, wherever its operation runs. */
 export type CallMaker = (name: string, operation: AnyOperation, argument: unknown) => Promise<unknown>;

@@ -1,62 +1,120 @@
 import { owns } from "../core/own-member.ts";
+import { readStatus } from "../engine/books/status.ts";
+import { correctEvent } from "../engine/corrections/correct.ts";
+import { resolveRow } from "../engine/corrections/row-orders.ts";
+import { assignCompany } from "../engine/ingest/assign.ts";
+import { listEvents } from "../engine/intake/event-list.ts";
 import { limits } from "../engine/limits.ts";
-import type { Backend } from "../server/backend.ts";
-import type { ReaderHost, WriterHost } from "./host.ts";
+import { createMeter, previewNewMeter } from "../engine/meters/create-meter.ts";
+import { deleteMeter } from "../engine/meters/delete-meter.ts";
+import { getMeter, listMeters } from "../engine/meters/meter-views.ts";
+import { updateMeter } from "../engine/meters/update-meter.ts";
+import * as keys from "../engine/registry/api-keys.ts";
+import * as customers from "../engine/registry/customers.ts";
+import * as portal from "../engine/registry/portal-tokens.ts";
+import * as subjects from "../engine/registry/subjects.ts";
+import type { RegistryTools } from "../engine/registry/registry-tools.ts";
+import { explainEvent } from "../engine/usage/explain.ts";
+import { labelValues } from "../engine/usage/label-values.ts";
+import { askMeter, refusedUsage } from "./asked-meter.ts";
 import { readFigures } from "./figures.ts";
+import type { ReaderHost, WriterHost } from "./host.ts";
+import { withTurns } from "./with-turns.ts";
+import { reads, writes, type AnyOperation, type Operations } from "./operation.ts";
 
-/** A call of the Backend; `settings` is no call. */
-type OperationName = Exclude<keyof Backend, "settings">;
-type Argument<Name extends OperationName> = Parameters<Backend[Name]>[0];
-type Answer<Name extends OperationName> = Awaited<ReturnType<Backend[Name]>>;
+const LONG = limits.serverLongCallTimeoutMs;
 
-/** One call: the thread that it runs on, and the engine's function behind it. */
-interface Reading<Name extends OperationName> {
-  readonly thread: "reader";
-  readonly timeoutMs: number;
-  readonly run: (host: ReaderHost, argument: Argument<Name>) => Promise<Answer<Name>>;
-}
+/** Every call of the Backend, each with its thread and the function of the engine that answers it. */
+const OPERATIONS: Operations = {
+  // --- events ---
+  ingest: writes(({ queue }, call) => queue.ingest(call)),
+  listEvents: reads(async ({ store, catalog, attribution }, query) =>
+    listEvents(store, await catalog(), await attribution(), query),
+  ),
 
-interface Writing<Name extends OperationName> {
-  readonly thread: "writer";
-  readonly timeoutMs: number;
-  readonly run: (host: WriterHost, argument: Argument<Name>) => Promise<Answer<Name>>;
-}
+  // --- meters ---
+  listMeters: reads(listMeters),
+  getMeter: reads(getMeter),
+  previewMeter: reads(({ store }, draft) => previewNewMeter({ store: withTurns(store) }, draft), LONG),
+  createMeter: writes(async (host, order) => (await createMeter(turning(host), order)).meter, LONG),
+  updateMeter: writes(async (host, order) => (await updateMeter(turning(host), order)).meter, LONG),
+  deleteMeter: writes(async (host, order) => deleteMeter(host, order)),
+  queryMeter: reads(askMeter, LONG),
+  queryProgress: reads(async ({ progress }, { id }) => progress.of(id)),
+  labelValues: reads(async ({ store, catalog }, query) => labelValues(store, await catalog(), query)),
 
-/** One of the calls, whichever. Written as methods: what fits is for the table to say. */
-export type AnyOperation =
-  | {
-      readonly thread: "reader";
-      readonly timeoutMs: number;
-      run(host: ReaderHost, argument: unknown): Promise<unknown>;
-    }
-  | {
-      readonly thread: "writer";
-      readonly timeoutMs: number;
-      run(host: WriterHost, argument: unknown): Promise<unknown>;
-    };
+  // --- who pays ---
+  listCustomers: reads(customers.listCustomers),
+  getCustomer: reads(customers.getCustomer),
+  createCustomer: writes(customers.createCustomer),
+  updateCustomer: writes(customers.updateCustomer),
+  deleteCustomer: writes(customers.deleteCustomer),
+  findCustomer: reads(async ({ attribution, clock }, { tenantId }) => {
+    const known = await attribution();
+    const now = clock.now();
+    return known.customerOf(known.companyOf(tenantId, now), tenantId, now);
+  }),
+  listSubjects: reads((host) => subjects.listSubjects(host)),
+  getSubject: reads(subjects.getSubject),
+  putSubjects: writes(subjects.putSubjects),
+  deleteSubject: writes(subjects.deleteSubject),
 
-/** Answered from the database as it is, beside the thread that writes. */
-function reads<Name extends OperationName>(run: Reading<Name>["run"]): Reading<Name> {
-  return { thread: "reader", timeoutMs: limits.serverCallTimeoutMs, run };
-}
+  // --- simple usage, sessions ---
+  reportUsage: writes(async ({ queue }, { reports }) => {
+    const reply = await queue.report(reports);
+    if (reply.kind === "results") return reply.results;
+    throw refusedUsage(reply);
+  }),
+  recordSession: writes(({ sessions }, { boundary, author }) => sessions.record(boundary, author)),
+  listSessions: writes(({ sessions }, query) => sessions.list(query)),
+  dismissSession: writes(({ sessions }, { id, author }) => sessions.dismiss(id, author)),
 
-/** Changes something, or asks what only the writing thread knows. */
-function writes<Name extends OperationName>(
-  run: Writing<Name>["run"],
-  timeoutMs: number = limits.serverCallTimeoutMs,
-): Writing<Name> {
-  return { thread: "writer", timeoutMs, run };
-}
+  // --- keys and tokens ---
+  listKeys: reads(({ store }, query) => keys.listApiKeys(store, query)),
+  getKey: reads(({ store }, query) => keys.getApiKey(store, query)),
+  createKey: writes(({ store, clock, random }, order) => keys.createApiKey(store, order, { now: clock.now(), random })),
+  revokeKey: writes(({ store, clock }, order) => keys.revokeApiKey(store, order, clock.now())),
+  keyRing: reads(({ store }, query) => keys.loadKeyRing(store, query)),
+  noteKeysUsed: writes(({ store }, order) => keys.noteKeysUsed(store, order)),
+  createPortalToken: writes(({ store, clock, random }, order) =>
+    portal.createPortalToken(store, order, { now: clock.now(), random }),
+  ),
+  listPortalTokens: reads(({ store }, query) => portal.listPortalTokens(store, query)),
+  endPortalTokens: writes(({ store, clock }, order) => portal.endPortalTokens(store, order, clock.now())),
+  findPortalToken: reads(({ store, clock }, query) => portal.findPortalToken(store, query, clock.now())),
 
-/** Every call of the Backend, each with the function of the engine that answers it. */
-const OPERATIONS: { readonly [Name in OperationName]?: Reading<Name> | Writing<Name> } = {
+  // --- the books ---
+  status: writes(({ node, store, clock }) => {
+    const { stripe } = node.settings.billing;
+    const given = { backlogBytes: node.backlogBytes(), now: clock.now() };
+    return readStatus(store, stripe === null ? given : { ...given, shadow: stripe.shadow });
+  }),
+  // Who is asked has opened the store.
+  readiness: writes(async () => ({ isReady: true, reasons: [] })),
+  explainEvent: reads(async ({ store, catalog }, { id, source }) => explainEvent(store, await catalog(), id, source)),
+  heldUsage: reads(async ({ store }, { limit }) => ({
+    events: await store.held({ order: "newest", limit }),
+    reports: await store.outbox({ state: "held", limit }),
+  })),
+  assignEvent: writes(({ node, store, clock }, order) =>
+    node.counting((catalog) => assignCompany({ ...order, store, catalog, now: clock.now() })),
+  ),
+  correctEvent: writes(({ node, store, clock }, order) =>
+    node.counting((catalog) => correctEvent({ ...order, store, catalog, now: clock.now() })),
+  ),
+  resolveReport: writes(({ store, clock }, order) => resolveRow({ ...order, store, now: clock.now() })),
+
   // --- operating it ---
-  figures: writes<"figures">((host) => readFigures(host)),
-  exportEvents: reads<"exportEvents">(async ({ store }, { limit, ...query }) => {
+  figures: writes((host) => readFigures(host)),
+  exportEvents: reads(async ({ store }, { limit, ...query }) => {
     const events = await store.events({ order: "oldest", limit, ...query });
     return { events, next: events.length < limit ? null : (events.at(-1)?.seq ?? null) };
   }),
 };
+
+function turning({ store, ...tools }: RegistryTools): RegistryTools {
+  return { ...tools, store: withTurns(store) };
+}
 
 /** The names of all calls. */
 export function operationNames(): readonly string[] {
@@ -65,7 +123,7 @@ export function operationNames(): readonly string[] {
 
 /** The call of this name; what crosses threads is what the table's types say, since both sides are one release. */
 export function operationNamed(name: string): AnyOperation {
-  const all: Readonly<Record<string, AnyOperation | undefined>> = OPERATIONS;
+  const all: Readonly<Record<string, AnyOperation>> = OPERATIONS;
   const operation = owns(OPERATIONS, name) ? all[name] : undefined;
   if (operation === undefined) throw new Error(`there is no operation ${name}`);
   return operation;

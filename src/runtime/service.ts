@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 
 import type { Settings } from "../config/settings.ts";
+import { sentenceOf } from "../core/errors.ts";
+import { METER_TEMPLATES } from "../engine/meters/templates.ts";
 import type { Logger } from "../engine/ports.ts";
 import { apiRouter, type AnsweredCall, type ApiRouter } from "../server/api-router.ts";
 import type { Backend } from "../server/backend.ts";
 import { metricsRoute, type ServiceMetrics } from "../server/metrics.ts";
 import { assertSafe } from "../server/open-access.ts";
+import { openmeterRoutes } from "../server/openmeter/openmeter-routes.ts";
+import { sessionRoutes } from "../server/routes/sessions.ts";
+import { tenantRoutes } from "../server/routes/tenants.ts";
+import { usageRoutes } from "../server/routes/usage.ts";
 import { openMetrics } from "./prometheus.ts";
 import type { Notice } from "./notice.ts";
 import { remoteBackend } from "./remote-backend.ts";
@@ -35,7 +41,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const { settings, link, logger, onNotice, basePath = "" } = options;
   const remote = remoteBackend({ settings, link, onNotice });
   const metrics = settings.server.metrics ? await openMetrics() : null;
-  const backend = metrics === null ? remote.backend : countedBackend(remote.backend, metrics);
+  const backend = servedBackend(remote.backend, metrics);
   const router = apiRouter({
     backend,
     clock: systemClock,
@@ -44,7 +50,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     version: ownVersion(),
     openOnLoopback: true,
     basePath,
-    routes: settings.server.metrics ? [metricsRoute(metrics, remote.standing)] : [],
+    templates: METER_TEMPLATES,
+    routes: [
+      ...usageRoutes,
+      ...sessionRoutes,
+      ...tenantRoutes,
+      ...openmeterRoutes,
+      ...(settings.server.metrics ? [metricsRoute(metrics, remote.standing)] : []),
+    ],
     onAnswer: (call) => {
       metrics?.called(call);
       logCall(logger, call);
@@ -75,7 +88,7 @@ function logCall(logger: Logger, call: AnsweredCall): void {
   else logger.info(facts, "A call was answered.");
 }
 
-function countedBackend(backend: Backend, metrics: ServiceMetrics): Backend {
+function servedBackend(backend: Backend, metrics: ServiceMetrics | null): Backend {
   return {
     ...backend,
     get settings() {
@@ -83,9 +96,12 @@ function countedBackend(backend: Backend, metrics: ServiceMetrics): Backend {
     },
     ingest: async (call) => {
       const reply = await backend.ingest(call);
-      metrics.ingested(reply);
+      metrics?.ingested(reply);
       return reply;
     },
+    // A store that cannot be opened is the answer, not a fault of the question.
+    readiness: (query) =>
+      backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })),
   };
 }
 

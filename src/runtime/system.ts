@@ -15,6 +15,9 @@ export const systemJitter = (): number => randomBytes(4).readUInt32BE() / 2 ** 3
 /** Resolves after so many milliseconds. */
 export const systemWait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Resolves when everything that has arrived meanwhile had its turn. */
+export const systemTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** As systemWait, but nothing stays alive for it: for a bound on work that usually ends long before. */
 export const systemDeadline = (ms: number): Promise<void> =>
   new Promise((resolve) => void setTimeout(resolve, ms).unref());

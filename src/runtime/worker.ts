@@ -4,7 +4,7 @@ import type { Settings } from "../config/settings.ts";
 import { sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
 import type { BackendCall, FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
-import { writerHost, type WriterHost } from "./host.ts";
+import type { WriterHost } from "./host.ts";
 import { openNode, type MeterNode } from "./node.ts";
 import { reportCycle } from "./report-cycle.ts";
 import { sentFailure } from "./sent-failure.ts";
@@ -27,7 +27,7 @@ let turn: Promise<void> = Promise.resolve();
 let { settings } = order;
 /** Calls of the HTTP service, which are answered before the store is closed. */
 const callsUnderWay = new Set<Promise<void>>();
-let host: WriterHost | null = null;
+let host: Promise<WriterHost> | null = null;
 let drainedAt: number | null = null;
 /** Lines of `durability: memory` that wait for the store. */
 const waiting: string[] = [];
@@ -120,8 +120,19 @@ function take(call: number, work: () => Promise<unknown>): void {
 async function serve({ name, argument }: BackendCall): Promise<unknown> {
   const opened = await ready();
   const { runOperation } = await import("./operations.ts");
-  host ??= writerHost(opened, { drainedAt: () => drainedAt });
-  return runOperation(host, name, argument);
+  host ??= openHost(opened).catch((error: unknown) => {
+    host = null;
+    throw error;
+  });
+  return runOperation(await host, name, argument);
+}
+
+/** What a crash left half done of sessions is finished before anything else is asked. */
+async function openHost(opened: MeterNode): Promise<WriterHost> {
+  const { writerHost } = await import("./host.ts");
+  const made = writerHost(opened, { drainedAt: () => drainedAt });
+  await made.sessions.finishAll();
+  return made;
 }
 
 async function adopt(edited: Settings, from: number): Promise<void> {
