@@ -10,7 +10,6 @@ import type { Backend } from "./backend.ts";
 import { takeCall, type CallFacts, type Edge } from "./call.ts";
 import { knownKeys } from "./key-ring.ts";
 import { busyProblem } from "./problem.ts";
-import { openmeterRoutes } from "./openmeter/openmeter-routes.ts";
 import { openApiRoutes } from "./routes/documents.ts";
 import { nativeRoutes } from "./routes/native.ts";
 import type { Route } from "./route.ts";
@@ -58,7 +57,7 @@ export function apiRouter(options: ApiRouterOptions): ApiRouter {
   const tokens = customerTokens(tokenSecret === null ? random(32) : Buffer.from(tokenSecret));
   const keys = knownKeys({ backend, clock, logger });
   const templates = ownMember(options, "templates") ?? [];
-  const own = [...nativeRoutes({ tokens, templates }), ...openmeterRoutes, ...(ownMember(options, "routes") ?? [])];
+  const own = [...nativeRoutes({ tokens, templates }), ...(ownMember(options, "routes") ?? [])];
   const routes = [...own, ...openApiRoutes({ routes: own, version })];
   const edge: Edge = {
     backend,

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 
+import { templateShown } from "../../src/server/contract/meter.ts";
 import { START } from "../engine/world.ts";
 import { serveOpenmeter } from "./openmeter/served.ts";
 
@@ -34,18 +35,15 @@ it.each(["application/cloudevents+json", "application/json"])(
     const served = await serveOpenmeter();
     const headers = { authorization: `Bearer ${await served.key("admin")}` };
     const template = await served.call("GET", "/v1/meter-templates/agent_runs_total", { headers });
-    expect(template.status).toBe(200);
-    const meter = await served.call("POST", "/v3/openmeter/meters", {
-      headers,
-      body: {
-        key: "agent_runs_total",
-        name: "Count Agent Runs",
-        event_type: "agent_run",
-        aggregation: "count",
-        dimensions: { agent_name: "$.agent_name" },
-      },
+    expect(template).toMatchObject({ status: 200, json: { title: "Count agent runs" } });
+    const { meter } = templateShown.parse(template.json);
+    expect((await served.call("POST", "/v1/meters", { headers, body: meter })).status).toBe(201);
+    expect((await served.call("GET", "/v3/openmeter/meters/agent_runs_total", { headers })).json).toMatchObject({
+      key: "agent_runs_total",
+      event_type: "agent_run",
+      aggregation: "count",
+      dimensions: { agent_name: "$.agent_name" },
     });
-    expect(meter).toMatchObject({ status: 201, json: { key: "agent_runs_total", aggregation: "count" } });
     const customer = await served.call("POST", "/v3/openmeter/customers", {
       headers,
       body: { name: "Acme Inc.", key: "acme-inc" },

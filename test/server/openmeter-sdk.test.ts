@@ -57,7 +57,7 @@ describe("the published client of OpenMeter", () => {
     const posted = await openmeter.meters.queryPost("tokens_total", {
       advancedMeterGroupByFilters: { model: { $in: ["a", "x"] } },
     });
-    expect(posted?.data).toMatchObject([{ value: 10.1 }]);
+    expect(posted).toMatchObject({ data: [{ value: 10.1 }] });
     expect(await openmeter.meters.listGroupByValues("tokens_total", "model")).toEqual(["a", "b"]);
   });
 

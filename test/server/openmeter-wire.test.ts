@@ -22,6 +22,8 @@ async function withMeter(part: object = {}): Promise<ServedOpenmeter> {
   return served;
 }
 
+const of = (id: string, subject: string, model: string) => event(id, { subject, data: { tokens: 1, model } });
+
 describe("events of OpenMeter's wire", () => {
   it("are answered with 204 or 202 and nothing else, in every content type", async () => {
     const { call } = await withMeter();
@@ -116,7 +118,6 @@ describe("queries of OpenMeter's wire", () => {
 
   it("take arrays as repeated names and as brackets, and nested filters", async () => {
     const { call } = await withMeter({ groupBy: { model: "$.model" } });
-    const of = (id: string, subject: string, model: string) => event(id, { subject, data: { tokens: 1, model } });
     await call("POST", "/api/v1/events", {
       body: [of("1", "a", "x"), of("2", "b", "x"), of("3", "c", "x"), of("4", "a", "y")],
       headers: BATCH,

@@ -119,7 +119,7 @@ export const customerRoutes: readonly Route[] = [
 ];
 
 /** A v1 list of customers. Throws METER_REQUEST_INVALID for what this release cannot narrow by or add. */
-export function customersAsked(query: z.output<typeof listQuery>): CustomerListing {
+function customersAsked(query: z.output<typeof listQuery>): CustomerListing {
   const { page = 1, pageSize = 100, order = "ASC", orderBy = "name", includeDeleted = false } = query;
   if (query.planKey !== undefined) throw refusal([{ pointer: "/planKey", message: "this release has no plans" }]);
   if (query.expand !== undefined && query.expand.length > 0)
