@@ -179,7 +179,7 @@ describe("the published client of OpenMeter", () => {
   });
 
   it("hears the currencies, and of what is not part of this release", async () => {
-    const { openmeter } = await client();
+    const { openmeter, served } = await client();
     expect(await openmeter.info.listCurrencies()).toContainEqual({
       code: "USD",
       name: "US Dollar",
@@ -187,6 +187,15 @@ describe("the published client of OpenMeter", () => {
       subunits: 2,
     });
     await expect(openmeter.plans.list()).rejects.toMatchObject({ status: 501, title: "Not Implemented" });
+    await openmeter.meters.create(tokens);
+    await openmeter.events.ingest([prompt("s1", 1, "a"), prompt("s1", 1, "a", 1)]);
+    await openmeter.meters.query("tokens_total", { windowSize: "MINUTE", clientId: "mine" });
+    expect(await openmeter.info.getProgress("mine")).toEqual({
+      success: 2,
+      failed: 0,
+      total: 2,
+      updatedAt: new Date(served.clock.now()),
+    });
     await expect(openmeter.info.getProgress("nothing")).rejects.toMatchObject({ status: 404 });
   });
 

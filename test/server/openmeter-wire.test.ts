@@ -14,6 +14,7 @@ const event = (id: string, part: object = {}) => ({
   ...part,
 });
 const BATCH = { "content-type": "application/cloudevents-batch+json" };
+const SPAN = "?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z";
 const SUM = { slug: "tokens_total", eventType: "prompt", aggregation: "SUM", valueProperty: "$.tokens" };
 
 async function withMeter(part: object = {}): Promise<ServedOpenmeter> {
@@ -160,6 +161,19 @@ describe("queries of OpenMeter's wire", () => {
   });
 });
 
+describe("what is empty on OpenMeter's wire", () => {
+  it("is one row of 0 for COUNT and UNIQUE_COUNT, and no row for the others", async () => {
+    const { call } = await withMeter();
+    await call("POST", "/api/v1/meters", { body: { slug: "runs", eventType: "p", aggregation: "COUNT" } });
+    const distinct = { slug: "users", eventType: "p", aggregation: "UNIQUE_COUNT", valueProperty: "$.user" };
+    await call("POST", "/api/v1/meters", { body: distinct });
+    const rows = async (slug: string) => (await call("GET", `/api/v1/meters/${slug}/query${SPAN}`)).json;
+    expect(await rows("runs")).toMatchObject({ data: [{ value: 0 }] });
+    expect(await rows("users")).toMatchObject({ data: [{ value: 0 }] });
+    expect(await rows("tokens_total")).toMatchObject({ data: [] });
+  });
+});
+
 describe("lists of OpenMeter's wire", () => {
   it("are plain for v1 meters and subjects, and pages elsewhere", async () => {
     const { call } = await withMeter();
@@ -190,6 +204,26 @@ describe("lists of OpenMeter's wire", () => {
     expect(await keys("page[size]=2&page[number]=2&sort=id")).toEqual(["acorn"]);
     expect((await call("GET", "/api/v3/openmeter/customers?filter[plan_key]=x")).status).toBe(400);
     expect((await call("GET", "/api/v3/openmeter/customers?sort=plan")).status).toBe(400);
+  });
+
+  it("of v2's events find what only reading can, page by page to the end", async () => {
+    const { call } = await withMeter();
+    const body = Array.from({ length: 60 }, (_, at) =>
+      event(`e${at}`, { time: new Date(START - at * 1_000).toISOString() }),
+    );
+    await call("POST", "/api/v1/events", { body, headers: BATCH });
+    const filter = encodeURIComponent(JSON.stringify({ id: { $like: "e_7" } }));
+    const found: string[] = [];
+    for (let cursor = "", pages = 0; pages < 60; pages += 1) {
+      const { text } = await call("GET", `/api/v2/events?limit=2&filter=${filter}${cursor}`);
+      found.push(...(text.match(/(?<="id":")e\d+/g) ?? []));
+      const next = /"nextCursor":"([^"]+)"/.exec(text)?.[1];
+      if (next === undefined) break;
+      cursor = `&cursor=${encodeURIComponent(next)}`;
+    }
+    expect(found).toEqual(["e17", "e27", "e37", "e47", "e57"]);
+    expect((await call("GET", "/api/v2/events?cursor=nonsense")).status).toBe(400);
+    expect((await call("GET", "/api/v2/events?limit=101")).status).toBe(400);
   });
 
   it("of v3's events lead from page to page", async () => {

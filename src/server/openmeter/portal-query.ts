@@ -42,7 +42,6 @@ export const portalQueryRoute: Route = route({
 
 const UNAUTHORIZED = problemReply({
   status: 401,
-  title: "Unauthorized",
   detail: "A portal token is wanted: Authorization: Bearer <token>. It may have expired, or been ended.",
   code: "METER_UNAUTHORIZED",
   extensions: {},
