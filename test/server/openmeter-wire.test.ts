@@ -1,3 +1,4 @@
+import { validate } from "@readme/openapi-parser";
 import { describe, expect, it } from "vitest";
 
 import { START } from "../engine/world.ts";
@@ -276,4 +277,53 @@ describe("meters of OpenMeter's wire", () => {
     const { json } = await call("GET", "/api/v1/meters/tokens_total/query?groupBy=constructor");
     expect(json).toMatchObject({ data: [{ value: 1, groupBy: { constructor: "x" } }] });
   });
+});
+
+describe("a portal's query on OpenMeter's wire", () => {
+  const path = "/api/v1/portal/meters/tokens_total/query";
+
+  it("is open to portal tokens alone: not to keys, nor to this machine", async () => {
+    const { call, key } = await withMeter();
+    const token = await call("POST", "/api/v1/portal/tokens", { body: { subject: "s1" } });
+    const text = /mbp_[\w-]+/.exec(token.text)?.[0] ?? "";
+    expect((await call("GET", path)).status).toBe(401);
+    const answers = [text, await key("admin"), `${text}x`].map((bearer) =>
+      call("GET", path, { headers: { authorization: `Bearer ${bearer}` } }),
+    );
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 401, 401]);
+    const basic = await call("GET", path, { headers: { authorization: "Basic eDp5" } });
+    expect(basic).toMatchObject({ status: 400, type: "application/problem+json" });
+  });
+
+  it("cannot be turned to another subject or customer", async () => {
+    const { call } = await withMeter();
+    const body = ["s1", "s2"].map((subject) => event(subject, { subject, data: { tokens: 1 } }));
+    await call("POST", "/api/v1/events", { body, headers: BATCH });
+    const token = await call("POST", "/api/v1/portal/tokens", { body: { subject: "s1" } });
+    const headers = { authorization: `Bearer ${/mbp_[\w-]+/.exec(token.text)?.[0] ?? ""}` };
+    for (const query of ["", "?subject=s2", "?filterGroupBy[subject]=s1", "?groupBy=subject", "?filterCustomerId=x"]) {
+      const { json } = await call("GET", path + query, { headers });
+      expect(json).toMatchObject({ data: [{ value: 1, subject: "s1" }] });
+    }
+    expect((await call("GET", `${path}?filterGroupBy[subject]=s2`, { headers })).json).toEqual({ data: [] });
+  });
+
+  it("ends with its token's hour", async () => {
+    const { call, clock } = await withMeter();
+    const token = await call("POST", "/api/v1/portal/tokens", { body: { subject: "s1" } });
+    const headers = { authorization: `Bearer ${/mbp_[\w-]+/.exec(token.text)?.[0] ?? ""}` };
+    clock.advance(3_599_999);
+    expect((await call("GET", path, { headers })).status).toBe(200);
+    clock.advance(1);
+    expect((await call("GET", path, { headers })).status).toBe(401);
+  });
+});
+
+it("the OpenAPI document has the whole wire, and is valid", async () => {
+  const { call, router } = await serveOpenmeter();
+  const { text } = await call("GET", "/openapi.json");
+  const document: { readonly paths: Readonly<Record<string, object>> } = JSON.parse(text);
+  expect(await validate(JSON.parse(text))).toMatchObject({ valid: true });
+  const documented = Object.values(document.paths).flatMap((methods) => Object.keys(methods));
+  expect(documented).toHaveLength(router.routes.length);
 });
