@@ -4,6 +4,7 @@ import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import type { ReplayChange } from "../../core/meter-timeline.ts";
 import type { MeterVersion } from "../../core/meter.ts";
+import { ownMembers } from "../../core/own-member.ts";
 import { bucketStart, type Bucket } from "../../core/usage.ts";
 import { withSnapshot } from "../books/snapshot.ts";
 import { holdsOf, settle, type SettledEvent } from "../ingest/amended-event.ts";
@@ -88,7 +89,7 @@ interface Judged {
 }
 
 async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, known: Judged | null) {
-  const { meter, type } = order;
+  const { meter, type, onProgress } = ownMembers(order);
   const stored = await view.meterVersions();
   const change = await order.changeOf(stored, view);
   const { bucketMs } = view;
@@ -107,7 +108,7 @@ async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, 
     for (const each of page) judge(judged, each, judging);
     const seq = page.at(-1)?.seq ?? 0;
     const buckets = judged.fold.buckets().length;
-    order.onProgress?.({ events: judged.events, seq, lastSeq: usage.lastSeq, buckets });
+    onProgress?.({ events: judged.events, seq, lastSeq: usage.lastSeq, buckets });
   }
   const touching = await view.buckets({ meter, from, to });
   const buckets = judged.fold.buckets();
