@@ -14,7 +14,7 @@ import { limits } from "../limits.ts";
 import type { Hold, Replay, Store, StoredEvent, StoreView, UsageRevision } from "../ports.ts";
 
 /** How far the events are read. */
-export interface RejudgeProgress {
+interface RejudgeProgress {
   /** Events that were judged again. */
   readonly events: number;
   /** Arrival number of the last event that was read, and of the newest there is. */

@@ -14,7 +14,7 @@ const conflict = (said: string) => ({ code: "METER_CONFLICT", message: expect.st
 
 const user = (name: string | null, tokens: number, time: number) => sent("prompt", { tokens, name }, { time });
 
-const at = (time: number, tokens: number) => sent("prompt", { tokens }, { time });
+const tokensAt = (time: number, tokens: number) => sent("prompt", { tokens }, { time });
 
 onBothStores("a new meter of the API", (makeStore) => {
   it("counts what was sent before it was made, and what comes after", async () => {
@@ -75,10 +75,10 @@ onBothStores("a new meter of the API", (makeStore) => {
 
   it("counts nothing before eventFrom, also late, in the middle of a bucket", async () => {
     const { take, make, usage, assertWhole } = metersDesk(await makeStore());
-    await take(at(START + 29_999, 1), at(START + 30_000, 10), at(START + HOUR, 100));
+    await take(tokensAt(START + 29_999, 1), tokensAt(START + 30_000, 10), tokensAt(START + HOUR, 100));
     const { meter, effect } = await make({ ...TOKENS, eventFrom: START + 30_000 });
     expect([meter.eventFrom, effect.events, effect.from]).toEqual([START + 30_000, 2, START + 30_000]);
-    await take(at(START, 1_000), at(START + 31_000, 10_000));
+    await take(tokensAt(START, 1_000), tokensAt(START + 31_000, 10_000));
     expect(await usage("tokens_total")).toEqual(["acme 10110"]);
     await assertWhole();
   });

@@ -28,6 +28,8 @@ function settingsOf(...meters: readonly MeterDefinition[]) {
   return { meters, fields: {}, identity: { unknown: "hold" as const } };
 }
 
+const hour = (at: number) => call(1, "m1", "eu", START + at * HOUR);
+
 onBothStores("a changed meter of the API", (makeStore) => {
   it("has new labels for the past too, and the same figures", async () => {
     const desk = metersDesk(await makeStore());
@@ -95,7 +97,7 @@ onBothStores("a changed meter of the API", (makeStore) => {
   it("says how many windows of closed usage another judgement changes", async () => {
     const desk = metersDesk(await makeStore());
     const { take, make, store, assertWhole } = desk;
-    const hour = (at: number) => call(1, "m1", "eu", START + at * HOUR);
+    desk.clock.advance(4 * HOUR);
     await make({ ...TOKENS, report: true });
     await take(...[0, 0, 1, 2].map(hour), { ...hour(1), id: "of globex", company: "globex" });
     expect(await enqueueAll(store)).toBe(4);
