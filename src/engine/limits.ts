@@ -233,6 +233,11 @@ export const limits = {
   apiMetersMax: 1_000,
   /** Labels of one meter of the API. */
   meterLabelsMax: 32,
-  /** Buckets that a new meter's past may have, all at once in memory; beyond it the meter is refused, and eventFrom can be later. */
-  backfillBucketsMax: 1_000_000,
+  /**
+   * The past of a meter is counted at once where the store has so few events; else step by step, newest first: a step that
+   * comes to more buckets is made smaller, down to one bucket's width, so that memory is bounded.
+   */
+  backfillBucketsMax: 50_000,
+  /** Width of event time of the first step. */
+  backfillStepMs: 86_400_000,
 } as const;

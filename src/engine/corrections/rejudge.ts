@@ -17,9 +17,6 @@ import type { Hold, Replay, Store, StoredEvent, StoreView, UsageRevision } from 
 interface RejudgeProgress {
   /** Events that were judged again. */
   readonly events: number;
-  /** Arrival number of the last event that was read, and of the newest there is. */
-  readonly seq: number;
-  readonly lastSeq: number;
   /** Buckets of the meter so far, all of them in memory. */
   readonly buckets: number;
 }
@@ -99,16 +96,11 @@ async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, 
   const judging = judgingOf(stored, change, meter, bucketMs);
   const isGrown = known !== null && known.usage.changes === usage.changes;
   const judged: Judged = isGrown ? { ...known, usage } : nothingJudged(usage);
-  const afterSeq = isGrown ? known.usage.lastSeq : 0;
-  const pages =
-    isGrown || type !== undefined
-      ? eventPages(view, { from, to, afterSeq, ...(type === undefined ? {} : { type }) })
-      : spanPages(view, { from, to });
+  const wanted = { from, to, ...(type === undefined ? {} : { type }) };
+  const pages = isGrown ? eventPages(view, { ...wanted, afterSeq: known.usage.lastSeq }) : spanPages(view, wanted);
   for await (const page of pages) {
     for (const each of page) judge(judged, each, judging);
-    const seq = page.at(-1)?.seq ?? 0;
-    const buckets = judged.fold.buckets().length;
-    onProgress?.({ events: judged.events, seq, lastSeq: usage.lastSeq, buckets });
+    onProgress?.({ events: judged.events, buckets: judged.fold.buckets().length });
   }
   const touching = await view.buckets({ meter, from, to });
   const buckets = judged.fold.buckets();

@@ -105,12 +105,13 @@ onBothStores("a new meter of the API", (makeStore) => {
   });
 
   it("is previewed without a trace", async () => {
-    const { take, make, usage, store } = metersDesk(await makeStore());
+    const desk = metersDesk(await makeStore());
+    const { take, make, usage, store } = desk;
     await take(sent("prompt", { tokens: 5 }));
     const before = [await store.usageRevision(), await store.registerRevision("meter")];
     const effect = { events: 1, reportedWindows: 0, from: START, to: START + 1 };
-    expect(await previewNewMeter({ store }, TOKENS)).toEqual(effect);
-    expect(await previewNewMeter({ store }, { ...TOKENS, eventType: "none" })).toEqual({
+    expect(await previewNewMeter(desk, TOKENS)).toEqual(effect);
+    expect(await previewNewMeter(desk, { ...TOKENS, eventType: "none" })).toEqual({
       events: 0,
       reportedWindows: 0,
       from: null,
@@ -120,7 +121,7 @@ onBothStores("a new meter of the API", (makeStore) => {
     expect(await store.bucketMeters()).toEqual([]);
     await make(TOKENS);
     expect(await usage("tokens_total")).toEqual(["acme 5"]);
-    await expect(previewNewMeter({ store }, TOKENS)).rejects.toMatchObject(conflict("There is a meter tokens_total"));
+    await expect(previewNewMeter(desk, TOKENS)).rejects.toMatchObject(conflict("There is a meter tokens_total"));
   });
 
   it("is refused where another has its key, or its name at the biller", async () => {
@@ -157,10 +158,11 @@ onBothStores("a new meter of the API", (makeStore) => {
     await take(...past);
     const arriving: Promise<void>[] = [];
     const seen: [number, number][] = [];
-    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, (read, total) => {
+    const onProgress = (read: number, total: number): void => {
       seen.push([read, total]);
       if (arriving.length < 4) arriving.push(take(sent("prompt", { tokens: 1_000 }), sent("other", {})));
-    });
+    };
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { onProgress });
     await Promise.all(arriving);
     expect(arriving.length).toBe(4);
     expect(seen.slice(0, 3)).toEqual([

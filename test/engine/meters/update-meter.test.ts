@@ -107,9 +107,9 @@ onBothStores("a changed meter of the API", (makeStore) => {
     expect((await change(desk, { name: "x" })).effect).toBeNull();
     await end(desk);
     const later = { ...TOKENS, groupBy: {}, report: true, eventFrom: START + HOUR };
-    expect((await previewNewMeter({ store }, later)).reportedWindows).toBe(0);
+    expect((await previewNewMeter(desk, later)).reportedWindows).toBe(0);
     const other = { ...later, value: "data.none" };
-    expect(await previewNewMeter({ store }, other)).toMatchObject({ events: 0, reportedWindows: 3 });
+    expect(await previewNewMeter(desk, other)).toMatchObject({ events: 0, reportedWindows: 3 });
     await assertWhole();
   });
 
