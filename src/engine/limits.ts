@@ -376,4 +376,12 @@ export const limits = {
   portalTokensCleared: 100,
   /** Meters that one portal token may name. */
   portalTokenMetersMax: 100,
+
+  /**
+   * The past of a meter is counted at once where the store has so few events; else step by step, newest first: a step that
+   * comes to more buckets is made smaller, down to one bucket's width, so that memory is bounded.
+   */
+  backfillBucketsMax: 50_000,
+  /** Width of event time of the first step. */
+  backfillStepMs: 86_400_000,
 } as const;
