@@ -4,6 +4,7 @@ import { bookCases } from "./store-suite/book-cases.ts";
 import { additionCases, changeCases } from "./store-suite/change-cases.ts";
 import { closingCases } from "./store-suite/closing-cases.ts";
 import { correctionCases } from "./store-suite/correction-cases.ts";
+import { dayCases } from "./store-suite/day-cases.ts";
 import { eventCases } from "./store-suite/event-cases.ts";
 import { factCases } from "./store-suite/fact-cases.ts";
 import { heldCases } from "./store-suite/held-cases.ts";
@@ -36,6 +37,7 @@ export { SUITE_BUCKET_MS as STORE_SUITE_BUCKET_MS } from "./store-suite/store-ca
 const CASES: readonly StoreCase[] = [
   ...eventCases,
   ...usageCases,
+  ...dayCases,
   ...correctionCases,
   ...outboxCases,
   ...closingCases,
