@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { acceptEvents } from "../../../src/engine/intake/accept.ts";
 import type { EventListQuery } from "../../../src/engine/intake/accepted.ts";
 import { findListedEvent, listEvents } from "../../../src/engine/intake/event-list.ts";
+import type { Attribution } from "../../../src/engine/registry/customer.ts";
 import type { Store } from "../../../src/engine/ports.ts";
 import { onBothStores } from "../both-stores.ts";
 import { chat, HOUR, MINUTE, START } from "../world.ts";
@@ -121,6 +122,20 @@ onBothStores("the list of events", (make) => {
     expect(await store.correct({ voiding, seen: 0, buckets: [], replacement: null }, START)).toBe("done");
     const { events } = await listEvents(store, skipping, acme, { limit: 1 });
     expect(events).toMatchObject([{ voided: true, problems: [] }]);
+  });
+
+  it("leaves out what a customer's company was another one's at the time", async () => {
+    const store = await make();
+    await take(store, { id: "before", subject: "moved", ...at(-2) }, { id: "after", subject: "moved", ...at(-1) });
+    const [acmeSelf, globex] = [acme.find("acme"), acme.find("globex")];
+    const moving: Attribution = {
+      ...acme,
+      companiesOf: () => ["moved"],
+      customerOf: (_company, _subject, time) => (time < START - MINUTE ? acmeSelf : globex),
+    };
+    const list = (customer: string) => listEvents(store, skipping, moving, { limit: 9, customers: [customer] });
+    expect((await list("acme")).events.map(({ event }) => event.id)).toEqual(["before"]);
+    expect((await list("globex")).events.map(({ event }) => event.id)).toEqual(["after"]);
   });
 
   it("refuses a cursor that is none", async () => {
