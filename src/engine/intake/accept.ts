@@ -85,8 +85,7 @@ async function judgeOf(store: Store, catalog: Catalog, attribution: Attribution)
     const event = usageEvent(read.event, attribution, receivedAt);
     if (purgedUntil !== null && event.time < purgedUntil) return tooOld(event);
     const entry = entryOf(catalog, event, store.bucketMs);
-    const isConcerned = entry.counts.length > 0 || entry.holds.length > 0;
-    return { kind: "entry", entry, unmetered: !isConcerned && !catalog.isMetered(event.type, event.time) };
+    return { kind: "entry", entry, unmetered: !catalog.isMetered(event.type, event.time) };
   };
 }
 

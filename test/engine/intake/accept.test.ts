@@ -140,6 +140,13 @@ onBothStores("events that are sent", (make) => {
     expect(await usage(store)).toEqual([]);
   });
 
+  it("in conflict are held by no meter: the first one is, or counts", async () => {
+    const store = await make();
+    const call = batchCall([cloudEvent(), cloudEvent({ data: { tokens: "many" } })]);
+    const [reply] = await acceptEvents(store, catalog, nobody, [call], START);
+    expect(resultsOf(reply)).toMatchObject([{ status: "stored" }, { status: "conflict", held: [] }]);
+  });
+
   it("of an atomic call are all kept, or none: a conflict or a mistake keeps out the others", async () => {
     const store = await make();
     await acceptEvents(store, catalog, nobody, [batchCall([cloudEvent()])], START);

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { acceptEvents } from "../../../src/engine/intake/accept.ts";
 import type { EventListQuery } from "../../../src/engine/intake/accepted.ts";
 import { findListedEvent, listEvents } from "../../../src/engine/intake/event-list.ts";
+import { limits } from "../../../src/engine/limits.ts";
 import type { Attribution } from "../../../src/engine/registry/customer.ts";
 import type { Store } from "../../../src/engine/ports.ts";
 import { onBothStores } from "../both-stores.ts";
@@ -110,7 +111,7 @@ onBothStores("the list of events", (make) => {
 
   it("has voided events, without problems", async () => {
     const store = await make();
-    await take(store, { data: { tokens: "many" } });
+    await take(store, { subject: "zoe", type: "nothing" });
     const voiding = {
       source: "app",
       id: "e1",
@@ -146,6 +147,16 @@ onBothStores("the list of events", (make) => {
         mistakes: [{ pointer: "/cursor" }],
       });
     }
+  });
+
+  it("has pages of a bounded length, whatever is asked for", async () => {
+    const store = await make();
+    const many = Array.from({ length: limits.listedEventsMax + 1 }, (_, number) => ({ id: `e${number}` }));
+    await take(store, ...many);
+    const page = await listEvents(store, skipping, acme, { limit: 1_000_000 });
+    expect(page.events).toHaveLength(limits.listedEventsMax);
+    const rest = await listEvents(store, skipping, acme, { limit: 1_000_000, cursor: page.next ?? "" });
+    expect([rest.events.map(({ event }) => event.id), rest.next]).toEqual([["e0"], null]);
   });
 
   it("finds one event by its identity, with what each meter says of it", async () => {
