@@ -228,11 +228,13 @@ onBothStores("events that are sent", (make) => {
       metadata: { job: "j" },
     };
     const wrong = { ...report, id: "u2", tenantId: "", total: "many", timestamp: 1.5 };
-    const reply = await acceptUsage(store, simple, nobody, [report, report, wrong], START);
+    const far = { ...report, id: "u3", timestamp: 253_402_300_800_000 };
+    const reply = await acceptUsage(store, simple, nobody, [report, report, wrong, far], START);
     expect(resultsOf(reply)).toMatchObject([
       { status: "stored", source: "meterbook/usage", id: "u1" },
       { status: "duplicate" },
       { status: "rejected", problems: [{ pointer: "/tenantId" }, { pointer: "/total" }, { pointer: "/timestamp" }] },
+      { status: "rejected", problems: [{ pointer: "/timestamp" }] },
     ]);
     expect(await usage(store)).toEqual([`tenant_1 {"device":"us-east"} ${decimal("24.000000000001")}`]);
     const [stored] = await store.findEvents("u1");
