@@ -16,7 +16,10 @@ import { heldCommand } from "./commands/held.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { provisionCommand } from "./commands/provision.ts";
+import { purgeCommand } from "./commands/purge.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
+import { recordsCommand } from "./commands/records.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { reportCommand } from "./commands/report.ts";
@@ -37,6 +40,9 @@ const COMMANDS = [
   usageCommand,
   eventsCommand,
   heldCommand,
+  provisionCommand,
+  recordsCommand,
+  purgeCommand,
   statusCommand,
   reportCommand,
   reconcileCommand,

@@ -241,6 +241,8 @@ export const limits = {
   sinkTimeoutMs: 15_000,
   /** … of which no more than this is read. */
   sinkAnswerBytesMax: 64 * 1024,
+  /** Ended periods are looked for this often, and pending records handed over. */
+  periodsEveryMs: 5_000,
   /** End of a file of final records in which one that was written before a crash is looked for. */
   sinkTailBytesMax: 1024 * 1024,
 } as const;

@@ -4,6 +4,8 @@ import { sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
 import type { FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
 import { openNode, type MeterNode } from "./node.ts";
+import { periodCycle } from "./period-cycle.ts";
+import { periodLoop } from "./period-loop.ts";
 import { reportCycle } from "./report-cycle.ts";
 import { holderName, systemClock } from "./system.ts";
 import { webhookTaker } from "./take-webhook.ts";
@@ -143,6 +145,12 @@ function loop(delayMs: number, work: () => Promise<number | void>, failure: stri
 loop(limits.drainEveryMs, takeAll, "METER_STORE_UNREADABLE");
 loop(limits.purgeFirstMs, purge, "METER_STORE_UNREADABLE");
 reportLoop();
+periodLoop({
+  isWanted: order.settings.metering !== undefined,
+  isClosing: () => closing,
+  round: async () => void (await periodCycle(await ready(), { clock: systemClock })),
+  onFailure: (error) => noticeOf(error, "METER_STORE_UNREADABLE"),
+});
 
 /** Reporting waits for the network, so it must not stand in the drain's turn: the store's own transactions keep them apart. */
 function reportLoop(): void {
