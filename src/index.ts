@@ -9,6 +9,7 @@
  */
 export { createMeter as meter, type Meter } from "./runtime/meter.ts";
 export type { StripeWebhookHandler } from "./runtime/stripe-webhook.ts";
+export type { ApiHandler } from "./runtime/meter-router.ts";
 export { createServer } from "./express/index.ts";
 
 // --- what hooks and options are made of ---

@@ -43,7 +43,9 @@ const LAYERS: Record<string, { folders: string[]; packages: string[]; node: RegE
     packages: ["express", "zod"],
     node: /^node:/,
   },
-  client: { folders: ["client"], packages: [], node: /^node:(fs|path|os)/ },
+  client: { folders: ["client"], packages: [], node: /^$/ },
+  // The journal on disk is for Node alone; the client beside it runs everywhere, and does not know it.
+  "client/node": { folders: ["core", "engine/ports", "journal", "client"], packages: [], node: /^node:/ },
   runtime: { folders: ["*"], packages: ["pino", "prom-client", "hyparquet-writer"], node: /^node:/ },
   cli: { folders: ["*"], packages: ["commander", "picocolors", "yaml", "pino"], node: /^node:/ },
   "index.ts": { folders: ["*"], packages: [], node: /^node:/ },
@@ -88,12 +90,14 @@ function imports(text: string): string[] {
   return [...withoutComments(text).matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }
 
-/** The layer of a file: its top folder, or its own name directly under src. */
-const layerOf = (name: string): string => name.split("/")[0] ?? name;
+/** The layer of a file: its top folder, or its own name directly under src; a folder with a row of its own is one. */
+const layerOf = (name: string): string =>
+  name.startsWith("client/node/") ? "client/node" : (name.split("/")[0] ?? name);
 
 function allowed(from: string, target: string): boolean {
   const layer = LAYERS[layerOf(from)];
   if (layer === undefined) return false;
+  if (layerOf(target) === "client/node" && layerOf(from) === "client") return false;
   return layer.folders.some((folder) => folder === "*" || target === `${folder}.ts` || target.startsWith(`${folder}/`));
 }
 

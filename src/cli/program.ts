@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 
 import { MeterbookError } from "../core/errors.ts";
 import { nearName } from "../core/near-name.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { checkCommand } from "./commands/check.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { correctCommand } from "./commands/correct.ts";
@@ -12,6 +13,7 @@ import { devCommand } from "./commands/dev.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { exportCommand } from "./commands/export.ts";
 import { heldCommand } from "./commands/held.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
@@ -22,6 +24,7 @@ import { rebuildCommand } from "./commands/rebuild.ts";
 import { recordsCommand } from "./commands/records.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { reportCommand } from "./commands/report.ts";
 import { statusCommand } from "./commands/status.ts";
 import { stripeLocalCommand } from "./commands/stripe-local.ts";
@@ -34,6 +37,7 @@ const COMMANDS = [
   demoCommand,
   stripeLocalCommand,
   devCommand,
+  serveCommand,
   checkCommand,
   previewCommand,
   explainCommand,
@@ -52,6 +56,8 @@ const COMMANDS = [
   compareCommand,
   verifyCommand,
   rebuildCommand,
+  exportCommand,
+  backupCommand,
   doctorCommand,
 ];
 

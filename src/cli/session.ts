@@ -17,7 +17,7 @@ export interface CommonOptions {
 }
 
 /** The configuration for a command. Its warnings are `check`'s and `doctor`'s to tell. */
-function settingsFor(options: CommonOptions): Settings {
+export function settingsFor(options: CommonOptions): Settings {
   const loaded = loadConfig({ config: options.config, directory: process.cwd(), env: process.env });
   if (!loaded.found) {
     throw new MeterbookError("METER_CONFIG_NOT_FOUND", `There is no meterbook.yaml in ${process.cwd()}.`, {

@@ -16,4 +16,4 @@ export {
 export { formatProblem, formatProblems, type Problem } from "./problem.ts";
 export { configJsonSchema, type MeterInput, type PlanInput } from "./schema.ts";
 export type { ConditionInput, MatchInput } from "./match-schema.ts";
-export type { Durability, PlanSettings, PriceSettings, Settings, StripeSettings } from "./settings.ts";
+export type { Durability, PlanSettings, PriceSettings, ServerSettings, Settings, StripeSettings } from "./settings.ts";

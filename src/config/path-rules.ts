@@ -1,29 +1,8 @@
+import { EVENT_ROOTS } from "../core/event-roots.ts";
 import { compilePath, type FieldPath } from "../core/field-path.ts";
 import { faultOf } from "./compile-fault.ts";
 import type { Place, RemarkOptions } from "./place.ts";
 import { closestTo } from "./suggestion.ts";
-
-/** What an event has (core/event): root → its members, or `any` where they are the application's own, or `none` for single values. */
-const EVENT_ROOTS: ReadonlyMap<string, readonly string[] | "any" | "none"> = new Map<
-  string,
-  readonly string[] | "any" | "none"
->([
-  ["request", ["method", "path", "route", "headers", "query", "params", "body"]],
-  ["response", ["status", "headers", "body"]],
-  ["metadata", "any"],
-  ["values", "any"],
-  ["fields", "any"],
-  ["data", "any"],
-  ["attributes", "any"],
-  ["subject", "none"],
-  ["type", "none"],
-  ["action", "none"],
-  ["company", "none"],
-  ["user", "none"],
-  ["durationMs", "none"],
-  ["aborted", "none"],
-  ["apiVersion", "none"],
-]);
 
 /** Checks a field path over an event, given as a value or (onKey) as a key: syntax, root, member, and that its field exists. */
 export function checkEventPath(

@@ -11,6 +11,7 @@ import { checkPlans } from "./plan-rules.ts";
 import type { Problem } from "./problem.ts";
 import { createReport, type Report } from "./report.ts";
 import { reportWrittenKeys } from "./secret-rules.ts";
+import { checkServer } from "./server-rules.ts";
 import type { Settings } from "./settings.ts";
 import { checkShape } from "./shape.ts";
 import type { SourceNode, SourcePath } from "./source.ts";
@@ -97,6 +98,8 @@ function check(
     ),
     plans: checkPlans(root),
     billing: { stripe: checkStripe(root, { mayHoldKey }) },
+    server: checkServer(root, { mayHoldSecret: mayHoldKey }),
+
     ...(metering === null ? {} : { metering }),
   };
 }

@@ -6,6 +6,7 @@ import { codeSchema, durationSchema, expectations, patternSchema, textSchema } f
 import { matchSchema } from "./match-schema.ts";
 import { customerMeterSchema, guideSchema, meterTypeSchema, recordsSchema } from "./metering-schema.ts";
 import { planSchema } from "./plan-schema.ts";
+import { serverSchema } from "./server-schema.ts";
 
 /** Names of meters and plans (also Stripe's event_name), at most 64 characters. */
 const KEY_PATTERN = "[a-z0-9]+(?:_[a-z0-9]+)*";
@@ -200,6 +201,7 @@ export const configSchema = z.strictObject({
     .strictObject({ stripe: stripeSchema.meta({ description: "Reporting to Stripe." }).optional() })
     .meta({ description: "Where usage is reported." })
     .optional(),
+  server: serverSchema.meta({ description: "The HTTP service of `meterbook serve`." }).optional(),
 });
 
 /** A configuration as its author writes it. */

@@ -29,8 +29,31 @@ export interface Settings {
   /** Validated now, rated by a later release. */
   readonly plans: readonly PlanSettings[];
   readonly billing: { readonly stripe: StripeSettings | null };
+  readonly server: ServerSettings;
   /** Meter types, guides and customers' meters to provision; absent where the configuration speaks of none. */
   readonly metering?: CustomerMeterSettings;
+}
+
+/** Where the HTTP service listens, and what it takes. */
+export interface ServerSettings {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Before every path, without a slash at its end; empty for none. */
+  readonly basePath: string;
+  /** Signs customers' tokens; null = a random one of this process. Never written to a log or file. */
+  readonly tokenSecret: string | null;
+  readonly metrics: boolean;
+  readonly limits: {
+    /** Of one body as it is sent, and after inflating. */
+    readonly bodyBytes: number;
+    readonly inflatedBytes: number;
+    readonly batchEvents: number;
+    readonly eventBytes: number;
+    /** Of each key that has no limits of its own; null = none. */
+    readonly requestsPerSecond: number | null;
+    readonly bytesPerSecond: number | null;
+  };
 }
 
 /** What is metered per customer with final records. */

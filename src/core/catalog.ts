@@ -10,7 +10,7 @@ import { ownMembers } from "./own-member.ts";
 import type { Verdict } from "./verdict.ts";
 
 export { nextVersions } from "./meter-versions.ts";
-export type { WantedMeters } from "./meter-versions.ts";
+export type { VersionChange, WantedMeters } from "./meter-versions.ts";
 
 /** What a catalog is compiled from. */
 export interface CatalogSource {
@@ -37,6 +37,8 @@ export interface Catalog {
   readonly revision: number | null;
   /** Null for a meter that is not in the catalog. */
   aggregateOf(meter: string): AggregateKind | null;
+  /** Whether some meter is for events of this type at an instant of event time, whatever else it asks of them. */
+  isMetered(type: string, time: number): boolean;
   /** The meter as it counts at an instant of event time, milliseconds UTC; null when it counts nothing then. */
   definitionAt(meter: string, time: number): MeterDefinition | null;
 }
@@ -64,12 +66,21 @@ export function compileCatalog(source: CatalogSource): Catalog {
     return decide(plan, why);
   };
   const meters = [...histories.values()].flatMap((history) => history.at(-1)?.definition ?? []);
+  const spansOfType = new Map<string | null, VersionSpan[]>();
+  for (const span of spans) {
+    const { eventType } = span.version.definition;
+    const known = spansOfType.get(eventType);
+    if (known === undefined) spansOfType.set(eventType, [span]);
+    else known.push(span);
+  }
   const aggregates = new Map(meters.map((meter) => [meter.key, meter.aggregate]));
 
   return {
     meters,
     revision,
     aggregateOf: (meter) => aggregates.get(meter) ?? null,
+    isMetered: (type, time) =>
+      [type, null].some((each) => spansOfType.get(each)?.some(({ from, until }) => time >= from && time < until)),
     definitionAt: (meter, time) => {
       const found = spans.find(
         (span) => span.version.definition.key === meter && time >= span.from && time < span.until,

@@ -17,10 +17,21 @@ const unclean = /[\p{Cc}\p{Cs}]/u;
 /**
  * Whether two events of one identity say the same: then the second is a duplicate, else a conflict. When an event was
  * recorded does not matter, nor does a time that its sender did not state: a job that tracks its rows again says nothing new.
+ * Nor does who pays for an event with a subject: that was found out here, and may have become another meanwhile.
  */
 export function isSameContent(a: UsageEvent, b: UsageEvent): boolean {
   const isStated = [a, b].some((event) => ownMember(event, "recordedAt") !== undefined);
-  return canonicalEvent(isStated ? a : { ...a, time: 0 }) === canonicalEvent(isStated ? b : { ...b, time: 0 });
+  return statement(a, isStated) === statement(b, isStated);
+}
+
+/** What the sender himself said. */
+function statement(event: UsageEvent, isTimeStated: boolean): string {
+  const isPayerFound = ownMember(event, "subject") !== undefined;
+  return canonicalEvent({
+    ...event,
+    ...(isTimeStated ? {} : { time: 0 }),
+    ...(isPayerFound ? { company: null } : {}),
+  });
 }
 
 /** The content of an event as one text, keys sorted; without when it was recorded. */

@@ -13,11 +13,19 @@ const BACKSLASH = 92;
  * Node 20 offers no source text to a reviver, hence the rewriting.
  */
 export function parseExactJson(text: string): Json {
+  return readExactJson(text).exact;
+}
+
+/**
+ * What JSON.parse gives beside what parseExactJson gives: only the plain value tells a text from a number that became one.
+ * Both are the same value where every number survives. Of members with one name the last one counts, in both.
+ */
+export function readExactJson(text: string): { readonly plain: Json; readonly exact: Json } {
   // Parsed as it stands first: the rewriting below may rely on valid JSON, and must never make it valid.
-  const parsed: Json = JSON.parse(text);
-  if (!SUSPICIOUS.test(text)) return parsed;
+  const plain: Json = JSON.parse(text);
+  if (!SUSPICIOUS.test(text)) return { plain, exact: plain };
   const quoted = quoteInexactLiterals(text);
-  return quoted === null ? parsed : JSON.parse(quoted);
+  return { plain, exact: quoted === null ? plain : JSON.parse(quoted) };
 }
 
 /** The same JSON with each inexact number literal in quotes; null when there is none. */

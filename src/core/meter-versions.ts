@@ -19,13 +19,15 @@ export interface VersionChange {
   readonly add: readonly MeterVersion[];
   /** Meters whose aggregate differs from the stored one. They are not changed: figures of two aggregates cannot be added. */
   readonly aggregateChanged: readonly string[];
+  /** Wanted meters that a living meter of the API stands in the way of: it has the key, or the biller's name. */
+  readonly ofApi: readonly { readonly key: string; readonly api: string }[];
 }
 
 /**
  * Compares the wanted meters with the stored versions. Whatever differs makes a version that counts from `now` on, so
  * that the past is neither re-billed nor judged anew: the definition, the computed fields that it reads, what becomes of
  * usage of nobody. A stored meter that is not wanted any more gets a version that has ended; wanted again, it goes on
- * with a version from then on. The first version of a meter counts from 0 when the store is empty, else from `now`.
+ * with a version from then on. Meters that were made over the API are left alone. The first version of a meter counts from 0 when the store is empty, else from `now`.
  * `now` is in milliseconds UTC; a clock that went back never reorders versions.
  */
 export function nextVersions(
@@ -35,11 +37,18 @@ export function nextVersions(
   storeIsEmpty: boolean,
 ): VersionChange {
   const latest = latestVersions(stored);
+  const living = [...latest.values()].filter(({ origin, ended }) => origin === "api" && ended !== true);
   const add: MeterVersion[] = [];
   const aggregateChanged: string[] = [];
+  const ofApi: { key: string; api: string }[] = [];
   for (const definition of wanted.meters) {
     const before = latest.get(definition.key);
     latest.delete(definition.key);
+    const rival = living.find((version) => standsInTheWay(version.definition, definition));
+    if (rival !== undefined) {
+      ofApi.push({ key: definition.key, api: rival.definition.key });
+      continue;
+    }
     const fields = fieldsReadBy(definition, wanted.fields);
     const next = { definition, fields, unknownIdentity: wanted.unknownIdentity };
     if (before === undefined) add.push({ ...next, version: 1, effectiveFrom: storeIsEmpty ? 0 : now });
@@ -47,15 +56,20 @@ export function nextVersions(
     else if (substance(before) !== substance(next)) add.push({ ...next, ...successor(before, now) });
   }
   for (const before of latest.values()) {
-    if (before.ended === true) continue;
+    if (before.ended === true || before.origin === "api") continue;
     const { replayed: _replayed, ...last } = before;
     add.push({ ...last, ended: true, ...successor(before, now) });
   }
-  return { add, aggregateChanged };
+  return { add, aggregateChanged, ofApi };
+}
+
+// The biller would add up two meters under one name.
+function standsInTheWay(api: MeterDefinition, wanted: MeterDefinition): boolean {
+  return api.key === wanted.key || (api.report && wanted.report && api.reportAs === wanted.reportAs);
 }
 
 /** The newest version of each meter, in the order in which the meters were first stored. */
-function latestVersions(versions: readonly MeterVersion[]): Map<string, MeterVersion> {
+export function latestVersions(versions: readonly MeterVersion[]): Map<string, MeterVersion> {
   const latest = new Map<string, MeterVersion>();
   for (const version of versions.map(ownMembers)) {
     const known = latest.get(version.definition.key);

@@ -100,6 +100,21 @@ export function bucketStart(time: number, bucketMs: number): number {
   return windowStart(time, bucketMs);
 }
 
+/** Width of the days that stores keep beside their buckets, milliseconds. */
+export const DAY_MS = 86_400_000;
+
+/** Start of the UTC day that holds an instant. */
+export function dayStart(time: number): number {
+  return windowStart(time, DAY_MS);
+}
+
+/** What buckets add up to by UTC day: a new list that shares no state with the old one. */
+export function dayBuckets(buckets: readonly Bucket[]): Bucket[] {
+  const table = emptyTable();
+  for (const bucket of buckets) absorbBucket(table, bucket, bucket.group, dayStart(bucket.start));
+  return table.buckets;
+}
+
 /** The buckets of these counts, in order of first appearance. Throws METER_AGGREGATE_CHANGED when one meter has two aggregates. */
 export function foldCounts(counts: readonly CountedValue[]): Bucket[] {
   const table = emptyTable();

@@ -216,9 +216,114 @@ export const limits = {
   /** Different field paths that preview remembers for its hints; further ones are not suggested. */
   previewPathsMax: 2_000,
 
-  // --- meter types, customers' meters, final records ---
-  /** Entries of the register read at once where all of a kind are looked at. */
+  // --- the service's threads ---
+  /** Calls of the HTTP service that wait for a thread; one more is answered 503 at once. */
+  serverCallsMax: 1_000,
+  /** A call that a thread has not answered by then is answered 503; making it again is harmless. */
+  serverCallTimeoutMs: 30_000,
+  /** The same for orders that look at the whole past, such as a new meter's. */
+  serverLongCallTimeoutMs: 30 * 60_000,
+  /** An edited configuration that is not in force by then is told as failed. */
+  adoptTimeoutMs: 30_000,
+  /** How often connections are looked at for those bounds of time. */
+  httpConnectionsCheckMs: 2_000,
+
+  // --- events over HTTP ---
+  /** Events of one call; a call with more is refused whole. Its events are one transaction. */
+  sentEventsMax: 10_000,
+  /** Bytes of one call's body after inflating; a larger one is refused whole. */
+  sentBodyBytesMax: 16 * 1024 * 1024,
+  /** Characters of one event; a larger one is rejected. */
+  sentEventLengthMax: 256 * 1024,
+  /** Calls that wait for their commit, and bytes of their bodies; further ones are answered busy, and nothing of them is kept. */
+  waitingCallsMax: 5_000,
+  waitingBytesMax: 64 * 1024 * 1024,
+  /** Events of one page of a list. */
+  listedEventsMax: 1_000,
+  /** Events looked at for one page; a page that ends there has fewer events, and says where to go on. */
+  searchedEventsMax: 50_000,
+
+  // --- sessions of time meters ---
+  /** A start that waits longer for its end is held as missing_end; one without a session's name pairs with no later end. */
+  sessionOpenMaxMs: 86_400_000,
+  /** Boundaries that wait in one lane and are looked at for a partner; those beyond it pair when earlier ones are gone. */
+  sessionsPerLaneMax: 1_000,
+  /** Sessions read at once where all that wait are looked at; listing loops. */
+  sessionsPageMax: 500,
+  /** Tries to record a boundary while another process changes the same sessions; then METER_SERVER_BUSY. */
+  sessionTriesMax: 20,
+
+  // --- the edge of the HTTP service ---
+  /** Headers of a request: their bytes in all, and how long they may take to arrive. */
+  httpHeaderBytesMax: 16 * 1024,
+  httpHeadersTimeoutMs: 10_000,
+  /** A whole request, its body included; a slower one is cut off. */
+  httpRequestTimeoutMs: 30_000,
+  /** An idle connection is kept open for this long. */
+  httpKeepAliveMs: 65_000,
+  httpConnectionsMax: 10_000,
+  /** Calls under way; further ones are answered 503. */
+  httpCallsMax: 1_000,
+  /** Of a body that is refused unread, so much is swallowed to keep the connection; before a larger one it is closed. */
+  httpUnreadBytesMax: 64 * 1024,
+  /** Lists and objects within one another in a JSON body; deeper ones are refused before they are parsed. */
+  httpJsonDepthMax: 32,
+  /** Query parameters: their number, their text in all, and brackets behind one name. */
+  queryParametersMax: 500,
+  queryBytesMax: 16 * 1024,
+  queryDepthMax: 4,
+  /** Mistakes of one call that are told; further ones are told when these are mended. */
+  mistakesMax: 100,
+  /** Entries of one page of a list. */
+  listPageMax: 1_000,
+  /** Living API keys; further ones are refused until some are revoked. */
+  apiKeysMax: 10_000,
+  /** Keys read at once while all are loaded; loading loops. */
+  apiKeysPageMax: 1_000,
+  /** What is known of keys is this old at most: a key that another process revokes is good for so long. */
+  keyRingCheckMs: 1_000,
+  /** When a key was last used is written down this often, and is right to that. */
+  keyUsedEveryMs: 60_000,
+  /** Callers whose rates are remembered; beyond it the one who was quiet longest begins with a full allowance. */
+  rateCallersMax: 20_000,
+  /** A customer's token: how long it is good at most, and how many calls a second its customer has. */
+  customerTokenMaxMs: 7 * 86_400_000,
+  customerTokenMetersMax: 100,
+  customerCallsPerSecond: 20,
+
+  // --- customers, subjects and meters of the API ---
+  /** Entries of the register read at once; who reads all of a kind goes on behind the last one. */
   registerPageMax: 1_000,
+  /** Times that a change of the register is computed anew because somebody else changed the entry; then METER_CONFLICT. */
+  registerTriesMax: 5,
+  /** Subjects that one customer has at a time; more are refused. */
+  customerSubjectsMax: 1_000,
+  /** Subjects put in one call; more are refused. */
+  subjectsPutMax: 1_000,
+  /** Characters of a name, of a description, and members of an object that a caller adds; what is longer is refused. */
+  entryNameLengthMax: 256,
+  entryTextLengthMax: 2_000,
+  entryMembersMax: 100,
+  /** Living meters that were made over the API; more are refused. */
+  apiMetersMax: 1_000,
+  /** Labels of one meter of the API. */
+  meterLabelsMax: 32,
+  /** Buckets that a new meter's past may have, all at once in memory; beyond it the meter is refused, and eventFrom can be later. */
+  backfillBucketsMax: 1_000_000,
+
+  // --- questions about usage: beyond each, METER_REQUEST_INVALID says what to ask instead ---
+  /** Rows of one answer. */
+  queryRowsMax: 500_000,
+  /** Windows between a question's bounds. */
+  queryWindowsMax: 200_000,
+  /** Conditions of all filters of one question. */
+  queryConditionsMax: 1_000,
+  /** Events that one question may read, where its windows cut usage buckets. */
+  queryEventsMax: 50_000_000,
+  /** Questions whose progress is remembered; beyond it the oldest is forgotten. */
+  queryProgressMax: 1_000,
+
+  // --- meter types, customers' meters, final records ---
   /** Thresholds of one meter type. */
   thresholdsMax: 20,
   /** Records in one call; a larger call is refused as a whole. */
@@ -245,4 +350,32 @@ export const limits = {
   periodsEveryMs: 5_000,
   /** End of a file of final records in which one that was written before a crash is looked for. */
   sinkTailBytesMax: 1024 * 1024,
+
+  // --- OpenMeter's wire ---
+  /** Customers that one query may be narrowed to. */
+  openmeterFilterCustomersMax: 100,
+  /** Characters of the name under which a query's progress is asked for. */
+  openmeterClientIdMax: 256,
+  /** Events in one answer of a list. */
+  openmeterEventsMax: 100,
+  /** A list of events without a beginning goes back this far. */
+  openmeterEventsBackMs: 72 * 3_600_000,
+  /** Pages of the store that one call reads for a filter that only reading can judge; its cursor goes on from there. */
+  openmeterEventCallsMax: 100,
+  /** Rows of one page of a list. */
+  openmeterPageMax: 1_000,
+  /** Customers that a list reads to filter or sort them by what has no index. */
+  openmeterCustomersReadMax: 100_000,
+  /** Texts of one label, and how long and how far back the span of the question may be. */
+  openmeterLabelValuesMax: 10_000,
+  openmeterLabelSpanMs: 86_400_000,
+  openmeterLabelSpanMaxMs: 30 * 86_400_000,
+  openmeterLabelBackMaxMs: 90 * 86_400_000,
+  /** How long a portal token lives. */
+  portalTokenMs: 3_600_000,
+  /** Portal tokens that live at once; expired ones are cleared so many at a time, when another is made. */
+  portalTokensMax: 10_000,
+  portalTokensCleared: 100,
+  /** Meters that one portal token may name. */
+  portalTokenMetersMax: 100,
 } as const;

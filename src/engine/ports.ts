@@ -26,9 +26,12 @@ import type {
   CorrectionStatus,
   Count,
   EventQuery,
+  EventSearch,
+  EventSearchPage,
   HeldRow,
   Hold,
   IngestEntry,
+  IngestKeep,
   IngestStatus,
   Replay,
   SpanQuery,
@@ -40,6 +43,7 @@ import type {
 
 import type { ForgetQuery, Forgotten } from "./forget-query.ts";
 import type { Register } from "./register.ts";
+import type { CustomerMapping, StoreCounts } from "./store-facts.ts";
 
 export {
   canCancel,
@@ -80,10 +84,14 @@ export type {
   Correction,
   CorrectionStatus,
   Count,
+  EventPlace,
   EventQuery,
+  EventSearch,
+  EventSearchPage,
   HeldRow,
   Hold,
   IngestEntry,
+  IngestKeep,
   IngestStatus,
   Replay,
   SpanQuery,
@@ -96,6 +104,7 @@ export type {
   UsageRevision,
 } from "./stored-event.ts";
 export type { ForgetKind, ForgetQuery, Forgotten } from "./forget-query.ts";
+export type { CustomerMapping, StoreCounts } from "./store-facts.ts";
 export { ENTRY_KINDS } from "./register.ts";
 export type {
   EntryKind,
@@ -133,27 +142,6 @@ export interface Logger {
 
 // --- the store ---
 
-/** What the company → customer table knows. */
-export interface CustomerMapping {
-  readonly company: string;
-  readonly state: "mapped" | "missing" | "ambiguous" | "deleted";
-  readonly customers: readonly string[];
-  readonly checkedAt: number;
-  /** How often in a row the biller was asked and knew none; 0 for one that is mapped. */
-  readonly misses: number;
-}
-
-export interface StoreCounts {
-  readonly events: number;
-  /** Events with at least one open hold. */
-  readonly heldEvents: number;
-  readonly duplicates: number;
-  /** Refused events with the identity of another one, as far as they are kept (forget). */
-  readonly conflicts: number;
-  readonly outbox: Readonly<Record<OutboxState, number>>;
-  readonly lastEventAt: number | null;
-}
-
 /** Which window of usage it is, among those of one width. */
 export type WindowPlace = Pick<DirtyWindow, "meter" | "company" | "windowStart">;
 
@@ -170,9 +158,15 @@ export interface Store extends Register {
   /**
    * ONE transaction: identity, event, buckets, holds, dirty windows. The answer has one status per entry, in order.
    * `meters` is the revision of the catalog that the verdicts were made with, null when it was not made from this store's
-   * versions. METER_METERS_CHANGED and nothing stored when versions were added since.
+   * versions. METER_METERS_CHANGED and nothing stored when versions were added since. `keep` is `each` where it is left out;
+   * otherwise the answer says what each entry is or would be, and with nothing kept no count or list shows that it came.
    */
-  ingest(entries: readonly IngestEntry[], recordedAt: number, meters?: number | null): Promise<readonly IngestStatus[]>;
+  ingest(
+    entries: readonly IngestEntry[],
+    recordedAt: number,
+    meters?: number | null,
+    keep?: IngestKeep,
+  ): Promise<readonly IngestStatus[]>;
   /**
    * Adds a later fact to a stored event and replaces its open holds by the new verdicts. `seen` is how many amendments
    * the event had when these verdicts were made. A fact that is there already changes nothing and is `done`.
@@ -197,9 +191,10 @@ export interface Store extends Register {
   findEvents(id: string): Promise<readonly StoredEvent[]>;
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
   eventsInSpan(query: SpanQuery): Promise<readonly StoredEvent[]>;
+  searchEvents(search: EventSearch): Promise<EventSearchPage>;
   held(query: EventQuery): Promise<readonly HeldRow[]>;
 
-  /** Buckets that touch the range, archived usage of purged events included. */
+  /** Buckets that touch the range, archived usage of purged events included; with `grain`, UTC days. */
   buckets(query: UsageQuery): Promise<readonly Bucket[]>;
   /**
    * Replaces all buckets that are not archived by these, and marks changed windows dirty. For `rebuild`. False and
@@ -362,6 +357,7 @@ export type StoreView = Pick<
   | "findEvents"
   | "events"
   | "eventsInSpan"
+  | "searchEvents"
   | "held"
   | "buckets"
   | "usageRevision"

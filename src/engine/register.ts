@@ -11,13 +11,14 @@ export const ENTRY_KINDS = [
   "final_record",
   "guide",
   "session",
+  "portal_token",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 /** One thing that was made over the API, the file or the command line: a customer, a key, a meter's description. */
 export interface RegisterEntry {
   readonly kind: EntryKind;
-  /** Unique within its kind, for ever: a deleted entry's id is not given out again. */
+  /** Unique within its kind, for ever: a deleted entry's id is not given out again. Clean text (core/event-rules), as names are. */
   readonly id: string;
   /** Other names by which it is found; each belongs to at most one living entry of its kind. */
   readonly names: readonly string[];
@@ -63,6 +64,8 @@ export interface EntryQuery {
   readonly includeDeleted?: boolean;
   /** Only entries behind this id in the order of ids. */
   readonly after?: string;
+  /** Only entries that changed since the kind had this register revision: to bring what was read up to date. */
+  readonly changedAfter?: number;
   readonly limit: number;
 }
 
@@ -82,7 +85,7 @@ export interface Register {
   getEntry(kind: EntryKind, id: string): Promise<RegisterEntry | null>;
   /** The living entry with this name. */
   findEntry(kind: EntryKind, name: string): Promise<RegisterEntry | null>;
-  /** In the order of ids, code unit by code unit. */
+  /** In the order of ids, code point by code point. */
   listEntries(query: EntryQuery): Promise<readonly RegisterEntry[]>;
   countEntries(kind: EntryKind): Promise<number>;
   /** All changes in one transaction, or none. */

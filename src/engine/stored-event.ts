@@ -31,6 +31,9 @@ export interface IngestEntry {
 
 export type IngestStatus = "stored" | "duplicate" | "conflict";
 
+/** What of a batch is kept: `each` new event; `all` of them, or nothing when one is a conflict; `none`: only the answer is given. */
+export type IngestKeep = "each" | "all" | "none";
+
 /** `stale`: the event got another amendment since it was read, so what was computed of it may be wrong. Nothing changed. */
 export type AmendStatus = "done" | "stale" | "no_event";
 
@@ -89,11 +92,45 @@ export interface SpanQuery extends TimeRange {
   readonly limit: number;
 }
 
+/** Where an event stands in the order of event time, then arrival. */
+export interface EventPlace {
+  readonly time: number;
+  readonly seq: number;
+}
+
+/** A search, newest first by event time, then arrival. Everything that is given must fit. */
+export interface EventSearch extends TimeRange {
+  /** Only events before this place in that order: older ones. */
+  readonly after?: EventPlace | undefined;
+  /** Half-open span of when events were recorded: the sender's time where he stated none. */
+  readonly recordedFrom?: number | undefined;
+  readonly recordedTo?: number | undefined;
+  readonly type?: string | undefined;
+  readonly source?: string | undefined;
+  readonly subject?: string | undefined;
+  /** Parts of texts; letters A to Z and a to z are equal. */
+  readonly idPart?: string | undefined;
+  readonly subjectPart?: string | undefined;
+  /** Who pays, as known now; an event of nobody fits none. */
+  readonly companies?: readonly string[] | undefined;
+  readonly limit: number;
+  /** Events of the span that are looked at, fitting or not. */
+  readonly searchMax: number;
+}
+
+export interface EventSearchPage {
+  readonly events: readonly StoredEvent[];
+  /** The last event that was looked at: the search goes on after it. Null when no further one is in the span. */
+  readonly next: EventPlace | null;
+}
+
 // --- usage ---
 
 export interface UsageQuery extends TimeRange {
   readonly meter?: string;
   readonly company?: string;
+  /** `day`: what the buckets of each UTC day that touches the range add up to, without reading them one by one. */
+  readonly grain?: "day";
 }
 
 /** What computed usage rests on. Usage of equal `changes` differs only by the events that arrived after `lastSeq`. */

@@ -16,6 +16,7 @@ import type {
   HeldRow,
   Hold,
   IngestEntry,
+  IngestKeep,
   IngestStatus,
   Replay,
   SpanQuery,
@@ -80,7 +81,12 @@ export class MemoryEvents {
     return now.lastSeq === lastSeq && now.changes === changes;
   }
 
-  ingest(entries: readonly IngestEntry[], recordedAt: number, usage: MemoryUsage): IngestStatus[] {
+  ingest(
+    entries: readonly IngestEntry[],
+    recordedAt: number,
+    usage: MemoryUsage,
+    keep: IngestKeep = "each",
+  ): { readonly statuses: readonly IngestStatus[]; readonly isKept: boolean } {
     const fresh = new Map<string, KeptEvent>();
     const values: CountedValue[] = [];
     const refused: string[] = [];
@@ -98,13 +104,15 @@ export class MemoryEvents {
       return "conflict";
     });
     // Folding can refuse a value, so it comes before anything is changed.
-    usage.add(foldCounts(values));
+    const added = foldCounts(values);
+    if (keep === "none" || (keep === "all" && refused.length > 0)) return { statuses, isKept: false };
+    usage.add(added);
     for (const [identity, kept] of fresh) this.byIdentity.set(identity, kept);
     this.kept.push(...fresh.values());
     this.lastSeq += fresh.size;
     for (const content of refused) this.refused.set(content, this.refused.get(content) ?? recordedAt);
     this.duplicates += statuses.filter((status) => status === "duplicate").length;
-    return statuses;
+    return { statuses, isKept: true };
   }
 
   amend(
@@ -151,6 +159,10 @@ export class MemoryEvents {
 
   find(id: string): StoredEvent[] {
     return this.kept.filter(({ event }) => event.id === id).map(stored);
+  }
+
+  all(): StoredEvent[] {
+    return this.kept.map(stored);
   }
 
   page(query: EventQuery): StoredEvent[] {
@@ -249,7 +261,7 @@ function stored({ seq, event, amendments }: KeptEvent): StoredEvent {
 }
 
 /** The event's own company, else that of the first amendment that names one: a payer who is known stays. */
-function payerOf({ event, amendments }: KeptEvent): string | null {
+export function payerOf({ event, amendments }: Pick<StoredEvent, "event" | "amendments">): string | null {
   const named = amendments.find((fact): fact is StoredAmendment => !isVoiding(fact) && fact.company !== undefined);
   return event.company ?? named?.company ?? null;
 }

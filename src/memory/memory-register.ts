@@ -6,10 +6,13 @@ import type {
   RegisterEntry,
   RegisterOutcome,
 } from "../engine/ports.ts";
+import { ownMembers } from "../core/own-member.ts";
 
 interface Kept {
   readonly entry: RegisterEntry;
   readonly history: readonly EntryRevision[];
+  /** The register revision of its last change. */
+  readonly changed: number;
 }
 
 /** The register in maps, by kind and id. */
@@ -33,12 +36,15 @@ export class MemoryRegister {
     return this.living(kind).find(({ names }) => names.includes(name)) ?? null;
   }
 
-  page({ kind, namePrefix, includeDeleted = false, after, limit }: EntryQuery): RegisterEntry[] {
-    return this.all(kind)
+  page(query: EntryQuery): RegisterEntry[] {
+    const { kind, namePrefix, includeDeleted = false, after, changedAfter = 0, limit } = ownMembers(query);
+    return [...(this.kinds.get(kind)?.values() ?? [])]
+      .filter(({ changed }) => changed > changedAfter)
+      .map(({ entry }) => entry)
       .filter(({ deletedAt }) => includeDeleted || deletedAt === null)
-      .filter(({ id }) => after === undefined || id > after)
+      .filter(({ id }) => after === undefined || byCodePoint(id, after) > 0)
       .filter(({ names }) => namePrefix === undefined || names.some((name) => name.startsWith(namePrefix)))
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .toSorted((a, b) => byCodePoint(a.id, b.id))
       .slice(0, limit);
   }
 
@@ -57,12 +63,12 @@ export class MemoryRegister {
   change(changes: readonly RegisterChange[], now: number): RegisterOutcome {
     const next = copied(this.kinds);
     // Names that one change gives up may be another one's.
-    const taken = new Map<string, string>();
+    const taken = new Map<string, { readonly kind: EntryKind; readonly id: string }>();
     const isChanged = new Set(changes.map(({ kind, id }) => JSON.stringify([kind, id])));
     for (const kind of new Set(changes.map((change) => change.kind)))
       for (const { id, names } of this.living(kind))
         if (!isChanged.has(JSON.stringify([kind, id])))
-          for (const name of names) taken.set(JSON.stringify([kind, name]), id);
+          for (const name of names) taken.set(JSON.stringify([kind, name]), { kind, id });
     const entries: RegisterEntry[] = [];
     for (const [at, change] of changes.entries()) {
       const { kind, id, seen, body, author } = change;
@@ -71,10 +77,12 @@ export class MemoryRegister {
       if (seen !== null && (before === null || before.deletedAt !== null)) return { done: false, at, why: "missing" };
       if ((before?.revision ?? null) !== seen) return { done: false, at, why: "stale" };
       const names = body === null ? [] : [...new Set(change.names)];
+      // One that is changed twice in a call gives its own names up each time.
+      for (const [name, holder] of taken) if (holder.kind === kind && holder.id === id) taken.delete(name);
       for (const name of names) {
         const holder = taken.get(JSON.stringify([kind, name]));
-        if (holder !== undefined) return { done: false, at, why: "name_taken", name, holder };
-        taken.set(JSON.stringify([kind, name]), id);
+        if (holder !== undefined) return { done: false, at, why: "name_taken", name, holder: holder.id };
+        taken.set(JSON.stringify([kind, name]), { kind, id });
       }
       const revision = (before?.revision ?? 0) + 1;
       const entry: RegisterEntry = {
@@ -88,7 +96,11 @@ export class MemoryRegister {
         deletedAt: body === null ? now : null,
       };
       const ofKind = next.get(kind) ?? new Map<string, Kept>();
-      ofKind.set(id, { entry, history: [...(known?.history ?? []), { revision, at: now, author, body }] });
+      ofKind.set(id, {
+        entry,
+        history: [...(known?.history ?? []), { revision, at: now, author, body }],
+        changed: this.revision(kind) + 1,
+      });
       next.set(kind, ofKind);
       entries.push(entry);
     }
@@ -108,4 +120,13 @@ export class MemoryRegister {
 
 function copied(kinds: ReadonlyMap<EntryKind, ReadonlyMap<string, Kept>>): Map<EntryKind, Map<string, Kept>> {
   return new Map([...kinds].map(([kind, entries]) => [kind, new Map(entries)]));
+}
+
+/** The order of UTF-8 bytes: code units would put what lies behind U+FFFF before U+E000. */
+function byCodePoint(a: string, b: string): number {
+  for (let at = 0; at < a.length && at < b.length; at++) {
+    const [left = 0, right = 0] = [a.codePointAt(at), b.codePointAt(at)];
+    if (left !== right) return left - right;
+  }
+  return a.length - b.length;
 }

@@ -2,6 +2,7 @@ import { ownMembers } from "../core/own-member.ts";
 import type { ForgetQuery, Forgotten, Store, StoreView } from "../engine/ports.ts";
 import { MemoryBooks } from "./memory-books.ts";
 import { MemoryEvents } from "./memory-events.ts";
+import { searchEvents } from "./memory-search.ts";
 import { MemoryFacts } from "./memory-facts.ts";
 import { MemoryOutbox } from "./memory-outbox.ts";
 import { MemoryRegister } from "./memory-register.ts";
@@ -19,11 +20,11 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
   return {
     id,
     ...storeView(parts, bucketMs),
-    ingest: (entries, recordedAt, meters) =>
+    ingest: (entries, recordedAt, meters, keep = "each") =>
       take(() => {
         facts.assertMeters(meters);
-        const statuses = events.ingest(entries, recordedAt, usage);
-        facts.noteEvents(entries, recordedAt);
+        const { statuses, isKept } = events.ingest(entries, recordedAt, usage, keep);
+        if (isKept) facts.noteEvents(entries, recordedAt);
         return statuses;
       }),
     amend: (amendment, counts, holds, seen, meters) =>
@@ -111,6 +112,7 @@ function storeView({ events, usage, outbox, facts, books, register }: Parts, buc
     findEvents: (id) => take(() => events.find(id)),
     events: (query) => take(() => events.page(ownMembers(query))),
     eventsInSpan: (query) => take(() => events.span(ownMembers(query))),
+    searchEvents: (search) => take(() => searchEvents(events.all(), ownMembers(search))),
     held: (query) => take(() => events.heldPage(ownMembers(query))),
     buckets: (query) => take(() => usage.page(ownMembers(query))),
     usageRevision: () => take(() => events.revision(facts.versions.length)),

@@ -1,6 +1,6 @@
 import { resultOf, sameState } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
-import { diffBuckets, isSameKey, mergeBuckets, type Bucket } from "../core/usage.ts";
+import { DAY_MS, dayBuckets, diffBuckets, isSameKey, mergeBuckets, type Bucket } from "../core/usage.ts";
 import type { BucketChange, Replay, UsageQuery } from "../engine/ports.ts";
 
 export interface UsageMark {
@@ -70,12 +70,13 @@ export class MemoryUsage {
     this.all = [...this.all.filter((bucket) => !isInside(bucket)), ...buckets];
   }
 
-  page({ meter, company, from, to }: UsageQuery, buckets: readonly Bucket[] = this.all): Bucket[] {
-    return buckets.filter(
+  page({ meter, company, from, to, grain }: UsageQuery, buckets: readonly Bucket[] = this.all): Bucket[] {
+    const [found, widthMs] = grain === "day" ? [dayBuckets(buckets), DAY_MS] : [buckets, this.bucketMs];
+    return found.filter(
       (bucket) =>
         (meter === undefined || bucket.meter === meter) &&
         (company === undefined || bucket.company === company) &&
-        (from === undefined || bucket.start + this.bucketMs > from) &&
+        (from === undefined || bucket.start + widthMs > from) &&
         (to === undefined || bucket.start < to),
     );
   }

@@ -1,10 +1,12 @@
 import type { Settings } from "../config/settings.ts";
 import type { Notice } from "./notice.ts";
+import type { SentFailure } from "./sent-failure.ts";
 
 /** What the worker thread is started with. */
 export interface WorkerOrder {
   readonly settings: Settings;
-  readonly ownWriter: string;
+  /** The journal of this process; null for a service, which has none. */
+  readonly ownWriter: string | null;
   /** When the app started: from then on its edited meters count. Null when they are in force already. */
   readonly adoptFrom: number | null;
   /** Whether this process also reports to the biller. */
@@ -23,8 +25,35 @@ export interface WebhookReply {
   readonly text: string;
 }
 
+/** What the thread that answers questions is started with. */
+export interface ReaderOrder {
+  readonly settings: Settings;
+}
+
+/** One call of the HTTP service's Backend. */
+export interface BackendCall {
+  readonly kind: "call";
+  readonly call: number;
+  readonly name: string;
+  readonly argument: unknown;
+}
+
+/** How a call went. */
+export type BackendAnswer =
+  | { readonly kind: "answer"; readonly call: number; readonly answer: unknown }
+  | { readonly kind: "failure"; readonly call: number; readonly failure: SentFailure };
+
+/** From the app's thread to the reader. */
+export type ToReader = BackendCall | { readonly kind: "adopt"; readonly settings: Settings };
+
+/** From the reader to the app's thread. */
+export type FromReader = BackendAnswer | { readonly kind: "notice"; readonly notice: Notice };
+
 /** From the app's thread to the worker. */
 export type ToWorker =
+  | BackendCall
+  /** A configuration that was edited: its meters count from now on. */
+  | { readonly kind: "adopt"; readonly call: number; readonly settings: Settings; readonly from: number }
   /** Everything written so far must be in the store before the answer. */
   | { readonly kind: "flush"; readonly call: number }
   | { readonly kind: "close"; readonly call: number }
@@ -34,6 +63,7 @@ export type ToWorker =
 
 /** From the worker to the app's thread. */
 export type FromWorker =
+  | BackendAnswer
   /** The store is open. */
   | { readonly kind: "ready" }
   | { readonly kind: "done"; readonly call: number; readonly error: string | null }

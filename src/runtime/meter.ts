@@ -16,6 +16,7 @@ import type { JournalProblem } from "../journal/problem.ts";
 import { HandOver } from "./hand-over.ts";
 import { loadConfig } from "./load-config.ts";
 import { journalRoot } from "./journal-root.ts";
+import { meterRouter, refuseOff, type ApiHandler, type MeterRouter } from "./meter-router.ts";
 import { noticeOfProblem, type Notice } from "./notice.ts";
 import { sessionKey } from "./session-key.ts";
 import { stripeWebhookHandler, type StripeWebhookHandler } from "./stripe-webhook.ts";
@@ -43,6 +44,12 @@ export interface Meter {
    * express.json(): it reads the raw body. It is not metered, and answers 200 only when the database has what was told.
    */
   stripeWebhook(): StripeWebhookHandler;
+  /**
+   * The HTTP API over the same database: events in, meters, usage out. `app.use("/meterbook", meter.router())`, before
+   * express.json(). Its own calls are not metered. Without any API key it answers only programs of this machine.
+   * `basePath`: what stands before every path where nobody cuts it off, as in plain node:http.
+   */
+  router(options?: { readonly basePath?: string }): ApiHandler;
 }
 
 const FLUSH_TIMEOUT_MS = 10_000;
@@ -139,7 +146,18 @@ function assemble(
     onRestart: () => hand?.handAgain(),
   });
   hand?.start(link);
-  return new RunningMeter(capture, journal, link, hand, notice).api();
+  const makeRouter = (basePath: string): MeterRouter =>
+    meterRouter({ settings, link, logger, onNotice: notice, basePath });
+  return new RunningMeter({ capture, journal, link, hand, notice, makeRouter }).api();
+}
+
+interface MeterParts {
+  readonly capture: Capture;
+  readonly journal: Journal;
+  readonly link: WorkerLink;
+  readonly hand: HandOver | null;
+  readonly notice: (notice: Notice) => void;
+  readonly makeRouter: (basePath: string) => MeterRouter;
 }
 
 /** One app process's side of the chain, from the first request to the end of close(). */
@@ -149,22 +167,19 @@ class RunningMeter {
   readonly #link: WorkerLink;
   readonly #hand: HandOver | null;
   readonly #notice: (notice: Notice) => void;
+  readonly #makeRouter: (basePath: string) => MeterRouter;
+  readonly #routers: MeterRouter[] = [];
   #closing: Promise<void> | null = null;
   #isClosed = false;
   #isLateTold = false;
 
-  constructor(
-    capture: Capture,
-    journal: Journal,
-    link: WorkerLink,
-    hand: HandOver | null,
-    notice: (notice: Notice) => void,
-  ) {
+  constructor({ capture, journal, link, hand, notice, makeRouter }: MeterParts) {
     this.#capture = capture;
     this.#journal = journal;
     this.#link = link;
     this.#hand = hand;
     this.#notice = notice;
+    this.#makeRouter = makeRouter;
   }
 
   api(): Meter {
@@ -188,7 +203,14 @@ class RunningMeter {
       stats: () => this.#capture.stats(),
       stripeWebhook: () =>
         stripeWebhookHandler({ take: (call) => this.#link.takeWebhook(call), onNotice: this.#notice }),
+      router: ({ basePath = "" }: { readonly basePath?: string } = {}) => this.#router(basePath),
     });
+  }
+
+  #router(basePath: string): ApiHandler {
+    const router = this.#makeRouter(basePath);
+    this.#routers.push(router);
+    return router.handler;
   }
 
   /** A handler's req.meter must not be missing because the app is shutting down. */
@@ -215,6 +237,8 @@ class RunningMeter {
 
   async #close(timeoutMs: number): Promise<void> {
     const deadline = systemClock.now() + timeoutMs;
+    // Events that are on their way in over HTTP are answered before the store goes.
+    await Promise.all(this.#routers.map((router) => router.close(timeoutMs)));
     // Answers that are under way are still metered; new ones too, until the journal is closed.
     await stayAlive(Promise.race([this.#capture.settled(), systemDeadline(timeoutMs)]));
     try {
@@ -256,6 +280,7 @@ function inert(): Meter {
         take: async () => ({ status: 503, text: "Metering is off in this process; make the call again." }),
         onNotice: () => undefined,
       }),
+    router: () => refuseOff,
   });
 }
 

@@ -39,6 +39,11 @@ export interface MeterNode {
   readonly differs: readonly string[];
   /** Takes meters that another process put into force. */
   readonly reload: () => Promise<void>;
+  /**
+   * Puts an edited configuration into force: its meters count from `from` on. What the adapters were opened with stays
+   * until the process starts anew. Throws as openNode does, and then everything is as before.
+   */
+  readonly adopt: (settings: Settings, from: number) => Promise<void>;
   /** Does work that counts; again by the newest meters when they turn out to be others. Throws METER_METERS_CHANGED after some tries. */
   readonly counting: <Result>(work: (catalog: Catalog) => Promise<Result>) => Promise<Result>;
   readonly reporter: UsageReporter | null;
@@ -60,7 +65,7 @@ export interface MeterNode {
 }
 
 /** Width of the usage buckets that this configuration needs: a quarter of an hour serves every zone; minute windows need minutes. */
-function bucketWidthMs(settings: Settings): number {
+export function bucketWidthMs(settings: Settings): number {
   return Math.min(settings.billing.stripe?.report.windowMs ?? QUARTER_HOUR_MS, QUARTER_HOUR_MS);
 }
 
@@ -92,7 +97,8 @@ export async function openNode(options: NodeOptions): Promise<MeterNode> {
 }
 
 function node(options: NodeOptions, store: Store, loaded: LoadedCatalog, files: Drain): MeterNode {
-  const { settings, clock } = options;
+  const { clock } = options;
+  let { settings } = options;
   let { catalog } = loaded;
   const reload = async (): Promise<void> => void (catalog = await newestCatalog(store, catalog));
   const counting = async <Result>(work: (newest: Catalog) => Promise<Result>): Promise<Result> => {
@@ -122,13 +128,19 @@ function node(options: NodeOptions, store: Store, loaded: LoadedCatalog, files: 
   };
   const drainBatch = (drain: Drain): Promise<number> => counting((newest) => takeBatch(drain, newest));
   return {
-    settings,
+    get settings() {
+      return settings;
+    },
     store,
     get catalog() {
       return catalog;
     },
     differs: loaded.differs,
     reload,
+    adopt: async (edited, from) => {
+      ({ catalog } = await loadCatalog(store, edited, from, { adopt: true }));
+      settings = edited;
+    },
     counting,
     memory,
     reporter: openReporter(options),

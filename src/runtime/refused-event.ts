@@ -2,9 +2,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Catalog } from "../core/catalog.ts";
-import { isMeterbookError, sentenceOf } from "../core/errors.ts";
+import { sentenceOf } from "../core/errors.ts";
 import type { UsageEvent } from "../core/event.ts";
 import { ingest } from "../engine/ingest/ingest.ts";
+import { concernsAll } from "../engine/ingest/store-failure.ts";
 import type { Store } from "../engine/ports.ts";
 import type { Notice } from "./notice.ts";
 
@@ -46,12 +47,4 @@ async function takeOne(intake: Intake, catalog: Catalog, event: UsageEvent): Pro
       text: `An event cannot be stored: ${sentenceOf(error)}. It is kept in ${file} and counts nowhere.`,
     });
   }
-}
-
-/** Failures of the store or of the catalog; a value that a column refuses is one event's own. */
-function concernsAll(error: unknown): boolean {
-  if (!isMeterbookError(error)) return false;
-  const { cause } = error;
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "";
-  return !code.startsWith("SQLITE_CONSTRAINT");
 }

@@ -1,9 +1,11 @@
-import { Worker } from "node:worker_threads";
-
+import type { Settings } from "../config/settings.ts";
 import { MeterbookError, sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
+import { LastingWorker } from "./lasting-worker.ts";
 import type { FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
 import type { Notice } from "./notice.ts";
+import { busyError, PendingCalls } from "./pending-calls.ts";
+import { receivedFailure } from "./sent-failure.ts";
 
 /** The app's end of the worker thread: starts it, restarts it, asks it to flush. Never keeps the process alive. */
 export interface WorkerLink {
@@ -12,6 +14,15 @@ export interface WorkerLink {
   sendLines(lines: readonly string[]): void;
   /** Has the worker take a webhook call. Rejects when it died or did not answer in time: Stripe makes the call again. */
   takeWebhook(call: WebhookCall): Promise<WebhookReply>;
+  /** Resolves when the store is open. METER_SERVER_BUSY when it is not by then. */
+  ready(timeoutMs: number): Promise<void>;
+  /** One call of the Backend. METER_SERVER_BUSY when it is not answered in time, or the worker died meanwhile. */
+  call(name: string, argument: unknown, timeoutMs: number): Promise<unknown>;
+  /** Puts an edited configuration into force, also for a worker that is started later. Rejects when it cannot be. */
+  adopt(settings: Settings, from: number): Promise<void>;
+  /** Calls of the Backend under way. */
+  readonly callsWaiting: number;
+  readonly restarts: number;
   close(timeoutMs: number): Promise<void>;
 }
 
@@ -24,8 +35,9 @@ export interface WorkerLinkOptions {
   readonly onRestart: () => void;
 }
 
-interface Call {
-  readonly kind: "flush" | "close";
+/** A flush, a close: a worker that is started again gets them once more. */
+interface Ask {
+  readonly message: ToWorker;
   readonly settle: (error: Error | null) => void;
 }
 
@@ -41,35 +53,52 @@ export function startWorker(options: WorkerLinkOptions): WorkerLink {
 
 class Link implements WorkerLink {
   readonly #options: WorkerLinkOptions;
-  readonly #calls = new Map<number, Call>();
+  readonly #asks = new Map<number, Ask>();
   readonly #webhooks = new Map<number, WebhookWaiting>();
-  #lastCall = 0;
+  readonly #calls = new PendingCalls({ callsMax: limits.serverCallsMax, onWaiting: () => this.#holdIfAsked() });
+  readonly #worker: LastingWorker<ToWorker, FromWorker>;
+  #lastAsk = 0;
   #closed = false;
   /** Told already; a worker that cannot start would say so every second. */
   #isFailing = false;
-  #restartMs: number = limits.workerRestartMs;
-  #worker: Worker | null = null;
+  /** The store was open once: its file is there. */
+  #isReady = false;
+  readonly #onReady: (() => void)[] = [];
   #order: WorkerOrder;
 
   constructor(options: WorkerLinkOptions) {
     this.#options = options;
     this.#order = options.order;
-    this.#launch();
+    this.#worker = new LastingWorker({
+      file: "worker",
+      order: () => this.#order,
+      onMessage: (message) => this.#receive(message),
+      onFailed: (error) => this.#failed(error),
+      onExit: () => this.#exited(),
+      onRestart: () => this.#restarted(),
+    });
+  }
+
+  get callsWaiting(): number {
+    return this.#calls.size;
+  }
+
+  get restarts(): number {
+    return this.#worker.restarts;
   }
 
   flush(timeoutMs: number): Promise<void> {
-    return this.#closed ? Promise.resolve() : this.#ask("flush", timeoutMs);
+    return this.#closed ? Promise.resolve() : this.#ask(timeoutMs, (ask) => ({ kind: "flush", call: ask }));
   }
 
   sendLines(lines: readonly string[]): void {
-    this.#worker?.postMessage({ kind: "lines", lines } satisfies ToWorker);
+    this.#worker.post({ kind: "lines", lines });
   }
 
   takeWebhook({ body, signature }: WebhookCall): Promise<WebhookReply> {
-    const worker = this.#closed ? null : this.#worker;
-    if (worker === null) return Promise.reject(storeError("The worker is not ready."));
+    if (this.#closed || !this.#worker.isUp) return Promise.reject(storeError("The worker is not ready."));
     return new Promise((resolve, reject) => {
-      const call = ++this.#lastCall;
+      const call = ++this.#lastAsk;
       const settle = (reply: WebhookReply | Error): void => {
         clearTimeout(timer);
         this.#webhooks.delete(call);
@@ -80,33 +109,40 @@ class Link implements WorkerLink {
       const timer = setTimeout(late, limits.webhookTimeoutMs);
       timer.unref();
       this.#webhooks.set(call, { settle });
-      worker.postMessage({ kind: "webhook", call, body, signature } satisfies ToWorker);
+      this.#worker.post({ kind: "webhook", call, body, signature });
     });
+  }
+
+  ready(timeoutMs: number): Promise<void> {
+    if (this.#isReady) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(busyError("The store is not open yet."));
+      const timer = setTimeout(late, timeoutMs);
+      this.#onReady.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  call(name: string, argument: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#closed) return Promise.reject(busyError("The service is closing; nothing of the call was begun."));
+    return this.#calls.ask((call) => this.#worker.post({ kind: "call", call, name, argument }), timeoutMs);
+  }
+
+  async adopt(settings: Settings, from: number): Promise<void> {
+    const send = (call: number): boolean => this.#worker.post({ kind: "adopt", call, settings, from });
+    await this.#calls.ask(send, limits.adoptTimeoutMs);
+    this.#order = { ...this.#order, settings };
   }
 
   async close(timeoutMs: number): Promise<void> {
     if (this.#closed) return;
     try {
-      await this.#ask("close", timeoutMs);
+      await this.#ask(timeoutMs, (ask) => ({ kind: "close", call: ask }));
     } finally {
       this.#closed = true;
-      await this.#worker?.terminate();
-    }
-  }
-
-  #launch(): void {
-    try {
-      const worker = new Worker(workerFile(), { workerData: this.#order, ...workerArguments() });
-      this.#worker = worker;
-      worker.on("message", (message: FromWorker) => this.#receive(message));
-      worker.on("error", (error) => this.#failed(error));
-      worker.on("exit", () => this.#exited(worker));
-      // After the listeners: adding one to the port makes it keep the process again.
-      worker.unref();
-      if (this.#calls.size > 0) worker.ref();
-    } catch (error) {
-      this.#failed(error);
-      this.#restart();
+      await this.#worker.close();
     }
   }
 
@@ -119,22 +155,14 @@ class Link implements WorkerLink {
     });
   }
 
-  #exited(worker: Worker): void {
+  #exited(): void {
     for (const { settle } of this.#webhooks.values()) settle(storeError("The worker stopped."));
-    if (this.#closed || worker !== this.#worker) return;
-    this.#worker = null;
-    this.#restart();
+    this.#calls.failAll("The store's thread stopped; whether the call was kept is not known.");
   }
 
-  #restart(): void {
-    const again = setTimeout(() => {
-      if (this.#closed) return;
-      this.#launch();
-      this.#options.onRestart();
-      for (const [call, { kind }] of this.#calls) this.#worker?.postMessage({ kind, call } satisfies ToWorker);
-    }, this.#restartMs);
-    again.unref();
-    this.#restartMs = Math.min(this.#restartMs * 2, limits.storeRetryMaxMs);
+  #restarted(): void {
+    this.#options.onRestart();
+    for (const { message } of this.#asks.values()) this.#worker.post(message);
   }
 
   #receive(message: FromWorker): void {
@@ -143,8 +171,9 @@ class Link implements WorkerLink {
         // A worker that is started again must not undo what a newer app has put into force meanwhile.
         this.#order = { ...this.#order, adoptFrom: null };
         this.#isFailing = false;
-        this.#restartMs = limits.workerRestartMs;
-        return;
+        this.#isReady = true;
+        for (const onReady of this.#onReady.splice(0)) onReady();
+        return this.#worker.works();
       case "notice":
         return this.#options.onNotice(message.notice);
       case "taken":
@@ -152,25 +181,34 @@ class Link implements WorkerLink {
       case "webhook":
         return this.#webhooks.get(message.call)?.settle({ status: message.status, text: message.text });
       case "done":
-        return this.#calls.get(message.call)?.settle(message.error === null ? null : storeError(message.error));
+        return this.#asks.get(message.call)?.settle(message.error === null ? null : storeError(message.error));
+      case "answer":
+        return this.#calls.answer(message.call, message.answer);
+      case "failure":
+        return this.#calls.fail(message.call, receivedFailure(message.failure));
     }
   }
 
-  #ask(kind: Call["kind"], timeoutMs: number): Promise<void> {
+  /** While someone waits for the answer the process must stay: the caller asked for it. */
+  #holdIfAsked(): void {
+    this.#worker.hold(this.#asks.size + this.#calls.size > 0);
+  }
+
+  #ask(timeoutMs: number, make: (ask: number) => ToWorker): Promise<void> {
     return new Promise((resolve, reject) => {
-      const call = ++this.#lastCall;
+      const ask = ++this.#lastAsk;
       const settle = (error: Error | null): void => {
         clearTimeout(timer);
-        this.#calls.delete(call);
-        if (this.#calls.size === 0) this.#worker?.unref();
+        this.#asks.delete(ask);
+        this.#holdIfAsked();
         if (error === null) resolve();
         else reject(error);
       };
       const timer = setTimeout(() => settle(storeError(`The store did not answer within ${timeoutMs} ms.`)), timeoutMs);
-      this.#calls.set(call, { kind, settle });
-      // While someone waits for the answer the process must stay: the caller asked for it.
-      this.#worker?.ref();
-      this.#worker?.postMessage({ kind, call } satisfies ToWorker);
+      const message = make(ask);
+      this.#asks.set(ask, { message, settle });
+      this.#holdIfAsked();
+      this.#worker.post(message);
     });
   }
 }
@@ -179,18 +217,4 @@ function storeError(sentence: string): MeterbookError {
   return new MeterbookError("METER_STORE_FAILED", sentence, {
     remedy: "Nothing that is in a journal is lost; look at the notices before this.",
   });
-}
-
-/**
- * A worker takes over the process's options by itself. Handing them on would make Node refuse V8's own
- * (`--max-old-space-size`); only an entry given as text (`--input-type`) has one that a file cannot have.
- */
-function workerArguments(): { execArgv?: string[] } {
-  return process.execArgv.some((argument) => argument.startsWith("--input-type")) ? { execArgv: [] } : {};
-}
-
-/** Threads cannot run TypeScript on Node 20: from the sources (in tests) the built file is started. */
-function workerFile(): URL {
-  const here = new URL(import.meta.url);
-  return here.pathname.endsWith(".ts") ? new URL("../../dist/runtime/worker.js", here) : new URL("./worker.js", here);
 }

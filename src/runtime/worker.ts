@@ -1,12 +1,15 @@
 import { parentPort, workerData } from "node:worker_threads";
 
+import type { Settings } from "../config/settings.ts";
 import { sentenceOf } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
-import type { FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
+import type { BackendCall, FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
+import { writerHost, type WriterHost } from "./host.ts";
 import { openNode, type MeterNode } from "./node.ts";
 import { periodCycle } from "./period-cycle.ts";
 import { periodLoop } from "./period-loop.ts";
 import { reportCycle } from "./report-cycle.ts";
+import { sentFailure } from "./sent-failure.ts";
 import { holderName, systemClock } from "./system.ts";
 import { webhookTaker } from "./take-webhook.ts";
 
@@ -22,6 +25,12 @@ let node: MeterNode | null = null;
 let opening: Promise<MeterNode> | null = null;
 let closing = false;
 let turn: Promise<void> = Promise.resolve();
+/** What the worker was started with, or was told since. */
+let { settings } = order;
+/** Calls of the HTTP service, which are answered before the store is closed. */
+const callsUnderWay = new Set<Promise<void>>();
+let host: WriterHost | null = null;
+let drainedAt: number | null = null;
 /** Lines of `durability: memory` that wait for the store. */
 const waiting: string[] = [];
 /** Those among them that the drain has and the store has not. */
@@ -43,7 +52,7 @@ function ready(): Promise<MeterNode> {
 
 async function open(): Promise<MeterNode> {
   node = await openNode({
-    settings: order.settings,
+    settings,
     clock: systemClock,
     ownWriter: order.ownWriter,
     adoptFrom: order.adoptFrom,
@@ -62,6 +71,7 @@ async function takeAll(): Promise<void> {
   await opened.drainAll();
   if (handedIn > 0) say({ kind: "taken", lines: handedIn });
   handedIn = 0;
+  drainedAt = systemClock.now();
 }
 
 port.on("message", (message: ToWorker) => {
@@ -78,9 +88,16 @@ port.on("message", (message: ToWorker) => {
     case "webhook":
       void webhook(message).then((reply) => say({ kind: "webhook", call: message.call, ...reply }));
       break;
+    case "call":
+      take(message.call, () => serve(message));
+      break;
+    case "adopt":
+      take(message.call, () => adopt(message.settings, message.from));
+      break;
     case "close":
       closing = true;
       void inTurn(async () => {
+        await Promise.all(callsUnderWay);
         await takeAll();
         await node?.close();
       }).then(
@@ -90,6 +107,29 @@ port.on("message", (message: ToWorker) => {
       break;
   }
 });
+
+/** Begins a call and answers it when it is done, however it ends. */
+function take(call: number, work: () => Promise<unknown>): void {
+  const done = work().then(
+    (answer) => say({ kind: "answer", call, answer }),
+    (error: unknown) => say({ kind: "failure", call, failure: sentFailure(error) }),
+  );
+  callsUnderWay.add(done);
+  void done.finally(() => callsUnderWay.delete(done));
+}
+
+/** Beside the drain's turn: each call is as many transactions as it needs. The engine of the service is loaded by the first one. */
+async function serve({ name, argument }: BackendCall): Promise<unknown> {
+  const opened = await ready();
+  const { runOperation } = await import("./operations.ts");
+  host ??= writerHost(opened, { drainedAt: () => drainedAt });
+  return runOperation(host, name, argument);
+}
+
+async function adopt(edited: Settings, from: number): Promise<void> {
+  await (await ready()).adopt(edited, from);
+  settings = edited;
+}
 
 /** Beside the drain's turn, since it may wait for the network. A store that cannot be opened takes it when Stripe calls again. */
 async function webhook(call: WebhookCall): Promise<WebhookReply> {

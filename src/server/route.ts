@@ -80,6 +80,6 @@ export function route<
   return {
     ...definition,
     // The caller of a route gives what its own schemas made of the call.
-    reply: (call) => reply(call as Call<z.output<Params>, z.output<Query>, z.output<Body>>),
+    reply: (call) => Reflect.apply(reply, undefined, [call]),
   };
 }

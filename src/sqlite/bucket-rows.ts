@@ -1,27 +1,17 @@
-import { mergeStates, sameState, type AggregateKind, type AggregateState } from "../core/aggregation.ts";
+import { sameState, type AggregateKind, type AggregateState } from "../core/aggregation.ts";
 import { diffBuckets, isSameKey, mergeBuckets, type Bucket, type BucketKey } from "../core/usage.ts";
-import type { UsageQuery, UsageRevision } from "../engine/ports.ts";
+import type { UsageRevision } from "../engine/ports.ts";
+import { mergeInto } from "./bucket-merge.ts";
+import { readBuckets } from "./bucket-query.ts";
 import type { Connection } from "./connection.ts";
 import { getMeta, lastSeq } from "./counters.ts";
+import { addDays, recomputeDays, replaceDays } from "./day-rows.ts";
 import { insertRows } from "./multi-row.ts";
-import { originalText, storedText } from "./stored-text.ts";
-
-/** Usage with the purged part in it, or the purged part alone. */
-type BucketTable = "buckets" | "archive";
-
-type StateRow = readonly [events: number, value: string | null, time: number, arrival: number];
-type BucketRow = readonly [
-  meter: number,
-  company: number,
-  start: number,
-  labels: number,
-  aggregate: AggregateKind,
-  ...StateRow,
-];
 
 /** Merges new usage into the buckets that are there, and marks their windows. */
 export function addUsage(connection: Connection, fresh: readonly Bucket[]): void {
   mergeInto(connection, "buckets", fresh);
+  addDays(connection, fresh);
   markDirty(connection, fresh);
 }
 
@@ -38,6 +28,7 @@ export function replaceUsage(connection: Connection, buckets: readonly Bucket[],
   connection.sql("DELETE FROM buckets").run();
   connection.sql("DELETE FROM members").run();
   mergeInto(connection, "buckets", next);
+  replaceDays(connection, next);
   return true;
 }
 
@@ -78,97 +69,8 @@ export function putBuckets(
     "buckets",
     buckets.flatMap(({ state, ...bucket }) => (state === null ? [] : [{ ...bucket, state }])),
   );
+  recomputeDays(connection, buckets);
   markDirty(connection, buckets);
-}
-
-/** Meters with buckets; each is found by one step in the primary key. */
-export function readBucketMeters(connection: Connection): string[] {
-  const codes = ["buckets", "archive"].flatMap((table) =>
-    connection
-      .sql<number>(
-        `WITH RECURSIVE found (meter) AS (
-           SELECT min(meter) FROM ${table}
-           UNION ALL SELECT (SELECT min(meter) FROM ${table} WHERE meter > found.meter) FROM found WHERE meter IS NOT NULL
-         ) SELECT meter FROM found WHERE meter IS NOT NULL`,
-      )
-      .pluck()
-      .all(),
-  );
-  return [...new Set(codes)].map((code) => connection.names.text(code));
-}
-
-/** Buckets that touch the query's range. */
-export function readBuckets(connection: Connection, table: BucketTable, query: UsageQuery, bucketMs: number): Bucket[] {
-  const { names } = connection;
-  const conditions: string[] = [];
-  const parameters: unknown[] = [];
-  const where = (condition: string, parameter: unknown): void => {
-    conditions.push(condition);
-    parameters.push(parameter);
-  };
-  // A name without a code has no rows: -1 is nobody's code.
-  if (query.meter !== undefined) where("meter = ?", names.find(query.meter) ?? -1);
-  if (query.company !== undefined) where("company = ?", names.find(query.company) ?? -1);
-  if (query.from !== undefined) where("start > ?", query.from - bucketMs);
-  if (query.to !== undefined) where("start < ?", query.to);
-  const filter = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
-  const rows = connection
-    .sql<BucketRow>(
-      `SELECT meter, company, start, labels, aggregate, events, value, time, arrival FROM ${table} ${filter}`,
-    )
-    .raw()
-    .all(...parameters);
-  return rows.map(([meter, company, start, labels, aggregate, ...state]) => {
-    const members = aggregate === "unique" ? readMembers(connection, table, [meter, company, start, labels]) : null;
-    return {
-      meter: names.text(meter),
-      company: names.text(company),
-      group: names.text(labels),
-      start,
-      aggregate,
-      state: stateOf(state, members),
-    };
-  });
-}
-
-function readMembers(connection: Connection, table: BucketTable, key: readonly number[]): Set<string> {
-  const stored = connection
-    .sql<string>(`SELECT member FROM ${membersOf(table)} WHERE meter = ? AND company = ? AND start = ? AND labels = ?`)
-    .pluck()
-    .all(...key);
-  return new Set(stored.map(originalText));
-}
-
-function stateOf([events, value, time, arrival]: StateRow, members: ReadonlySet<string> | null): AggregateState {
-  return { events, value: value === null ? null : BigInt(value), time, order: arrival, members };
-}
-
-function mergeInto(connection: Connection, table: BucketTable, fresh: readonly Bucket[]): void {
-  const { names } = connection;
-  const find = connection
-    .sql<StateRow>(
-      `SELECT events, value, time, arrival FROM ${table} WHERE meter = ? AND company = ? AND start = ? AND labels = ?`,
-    )
-    .raw();
-  const rows: unknown[] = [];
-  const members: unknown[] = [];
-  for (const { meter, company, start, group, aggregate, state } of fresh) {
-    const key = [names.code(meter), names.code(company), start, names.code(group)];
-    const known = find.get(...key);
-    // Known members stay in their table: only how many events there were is merged here.
-    const none = state.members === null ? null : new Set<string>();
-    const merged =
-      known === undefined ? state : mergeStates(aggregate, stateOf(known, none), { ...state, members: none });
-    rows.push(...key, aggregate, merged.events, merged.value?.toString() ?? null, merged.time, merged.order);
-    for (const member of state.members ?? []) members.push(...key, storedText(member));
-  }
-  const update = "events = excluded.events, value = excluded.value, time = excluded.time, arrival = excluded.arrival";
-  insertRows(connection, `INSERT INTO ${table} VALUES`, 9, rows, `ON CONFLICT DO UPDATE SET ${update}`);
-  insertRows(connection, `INSERT INTO ${membersOf(table)} VALUES`, 5, members, "ON CONFLICT DO NOTHING");
-}
-
-function membersOf(table: BucketTable): string {
-  return table === "buckets" ? "members" : "archive_members";
 }
 
 interface Marked {

@@ -162,6 +162,9 @@ function openDatabase(driver: SqliteDriver, path: string, isReadOnly: boolean): 
       result: (total) => total.toString(),
       deterministic: true,
     });
+    db.function("add_scaled", { deterministic: true }, (a, b) =>
+      (BigInt(String(a ?? 0)) + BigInt(String(b ?? 0))).toString(),
+    );
     return db;
   } catch (error) {
     db?.close();

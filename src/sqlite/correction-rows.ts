@@ -1,6 +1,7 @@
 import { diffBuckets } from "../core/usage.ts";
 import type { BucketChange, Correction, CorrectionStatus, Replay } from "../engine/ports.ts";
-import { isBucketAt, isUsageAt, putBuckets, readBuckets } from "./bucket-rows.ts";
+import { readBuckets } from "./bucket-query.ts";
+import { isBucketAt, isUsageAt, putBuckets } from "./bucket-rows.ts";
 import type { Connection } from "./connection.ts";
 import { findBySource, ingestEntries, replaceHolds } from "./ingest-rows.ts";
 import { insertVersions, metersRevision } from "./meter-version-rows.ts";

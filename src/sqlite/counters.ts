@@ -3,6 +3,7 @@ import type { Connection } from "./connection.ts";
 
 /** Whole numbers about the file itself. */
 export type MetaName =
+  | "days_stale"
   | "bucket_ms"
   | "purged_seq"
   | "purged_until"

@@ -92,7 +92,8 @@ export function readHoldTotals(connection: Connection): { meter: string; holds: 
   return rows.map(([meter, holds, value]) => ({ meter: connection.names.text(meter), holds, value: BigInt(value) }));
 }
 
-function storedEvent(connection: Connection, row: EventRow): StoredEvent {
+/** A row as an event with its later facts. */
+export function storedEvent(connection: Connection, row: EventRow): StoredEvent {
   const event = eventOfRow(row, connection.names);
   const texts = connection
     .sql<string>("SELECT amendment FROM amendments WHERE seq = ? ORDER BY number")

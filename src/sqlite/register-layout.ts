@@ -2,9 +2,11 @@
 export const REGISTER_LAYOUT = `
   CREATE TABLE entries (
     kind TEXT NOT NULL, id TEXT NOT NULL, names TEXT NOT NULL, body TEXT NOT NULL, revision INTEGER NOT NULL,
-    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, deleted_at INTEGER,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, deleted_at INTEGER, changed INTEGER NOT NULL,
     PRIMARY KEY (kind, id)
   ) STRICT, WITHOUT ROWID;
+  -- What changed since a revision of its kind is read again.
+  CREATE INDEX entries_changed ON entries (kind, changed);
   -- Living entries alone have names: who deletes one gives them up.
   CREATE TABLE entry_names (
     kind TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL,

@@ -1,4 +1,5 @@
 import type { Json } from "../core/event.ts";
+import { ownMembers } from "../core/own-member.ts";
 import type {
   EntryKind,
   EntryQuery,
@@ -35,7 +36,7 @@ export function findEntry(connection: Connection, kind: EntryKind, name: string)
 
 /** A page of entries in the order of ids. */
 export function listEntries(connection: Connection, query: EntryQuery): RegisterEntry[] {
-  const { kind, namePrefix, includeDeleted = false, after, limit } = query;
+  const { kind, namePrefix, includeDeleted = false, after, changedAfter, limit } = ownMembers(query);
   const conditions = ["kind = ?"];
   const parameters: unknown[] = [kind];
   if (!includeDeleted) conditions.push("deleted_at IS NULL");
@@ -43,10 +44,16 @@ export function listEntries(connection: Connection, query: EntryQuery): Register
     conditions.push("id > ?");
     parameters.push(after);
   }
+  if (changedAfter !== undefined) {
+    conditions.push("changed > ?");
+    parameters.push(changedAfter);
+  }
   if (namePrefix !== undefined) {
-    conditions.push("id IN (SELECT id FROM entry_names WHERE kind = ? AND name >= ? AND name < ?)");
-    // Behind every text that begins so: no code point is greater than the last one.
-    parameters.push(kind, namePrefix, `${namePrefix}\u{10FFFF}`);
+    // No text of UTF-8 has the byte FF, so this bound is behind all that begin so.
+    conditions.push(
+      "id IN (SELECT id FROM entry_names WHERE kind = ? AND name >= ? AND name < ? || CAST(x'FF' AS TEXT))",
+    );
+    parameters.push(kind, namePrefix, namePrefix);
   }
   return connection
     .sql<EntryRow>(`SELECT ${COLUMNS} FROM entries WHERE ${conditions.join(" AND ")} ORDER BY id LIMIT ?`)
@@ -55,13 +62,14 @@ export function listEntries(connection: Connection, query: EntryQuery): Register
     .map((row) => entryOf(kind, row));
 }
 
-/** Living entries of a kind. */
+/** How many entries of a kind live. */
 export function countEntries(connection: Connection, kind: EntryKind): number {
   return (
     connection.sql<number>("SELECT count(*) FROM entries WHERE kind = ? AND deleted_at IS NULL").pluck().get(kind) ?? 0
   );
 }
 
+/** What became of an entry, oldest first. */
 export function entryHistory(connection: Connection, kind: EntryKind, id: string): EntryRevision[] {
   return connection
     .sql<readonly [number, number, string, string | null]>(
@@ -72,6 +80,7 @@ export function entryHistory(connection: Connection, kind: EntryKind, id: string
     .map(([revision, at, author, body]) => ({ revision, at, author, body: body === null ? null : jsonOf(body) }));
 }
 
+/** How many calls changed entries of a kind. */
 export function registerRevision(connection: Connection, kind: EntryKind): number {
   return connection.sql<number>("SELECT revision FROM register_revisions WHERE kind = ?").pluck().get(kind) ?? 0;
 }
@@ -94,21 +103,22 @@ export function changeEntries(
 ): RegisterOutcome {
   try {
     return connection.write(() => {
-      // Names that one change gives up may be another one's.
-      for (const { kind, id } of changes)
-        connection.sql("DELETE FROM entry_names WHERE kind = ? AND id = ?").run(kind, id);
-      const entries = changes.map((change, at) => changeEntry(connection, change, at, now));
       for (const kind of new Set(changes.map((change) => change.kind)))
         connection
           .sql("INSERT INTO register_revisions VALUES (?, 1) ON CONFLICT DO UPDATE SET revision = revision + 1")
           .run(kind);
-      return { done: true, entries };
+      // Names that one change gives up may be another one's.
+      for (const { kind, id } of changes) giveUpNames(connection, kind, id);
+      return { done: true, entries: changes.map((change, at) => changeEntry(connection, change, at, now)) };
     });
   } catch (error) {
-    const cause = error instanceof Refused ? error : error instanceof Error ? error.cause : null;
-    if (cause instanceof Refused) return cause.outcome;
+    if (error instanceof Refused) return error.outcome;
     throw error;
   }
+}
+
+function giveUpNames(connection: Connection, kind: EntryKind, id: string): void {
+  connection.sql("DELETE FROM entry_names WHERE kind = ? AND id = ?").run(kind, id);
 }
 
 function changeEntry(connection: Connection, change: RegisterChange, at: number, now: number): RegisterEntry {
@@ -130,8 +140,9 @@ function changeEntry(connection: Connection, change: RegisterChange, at: number,
   };
   connection
     .sql(
-      `INSERT INTO entries (kind, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET names = excluded.names,
-       body = excluded.body, revision = excluded.revision, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at`,
+      `INSERT INTO entries (kind, ${COLUMNS}, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET names = excluded.names,
+       body = excluded.body, revision = excluded.revision, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at,
+       changed = excluded.changed`,
     )
     .run(
       kind,
@@ -142,7 +153,9 @@ function changeEntry(connection: Connection, change: RegisterChange, at: number,
       entry.createdAt,
       now,
       entry.deletedAt,
+      registerRevision(connection, kind),
     );
+  giveUpNames(connection, kind, id);
   for (const name of entry.names) {
     const holder = holderOf(connection, kind, name);
     if (holder !== null) throw new Refused({ done: false, at, why: "name_taken", name, holder });

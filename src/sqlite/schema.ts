@@ -3,6 +3,7 @@ import { CORRECTION_LAYOUT } from "./correction-layout.ts";
 import type { SqliteDatabase } from "./driver.ts";
 import { REGISTER_LAYOUT } from "./register-layout.ts";
 import { REPORTER_LAYOUT } from "./reporter-layout.ts";
+import { ROLLUP_LAYOUT } from "./rollup-layout.ts";
 
 /** Marks the file as meterbook's ("mtrb"), so that nobody's other database is touched. */
 const APPLICATION_ID = 0x6d747262;
@@ -171,7 +172,7 @@ const MIGRATIONS: readonly string[] = [
   INSERT INTO notes VALUES ('store.id', lower(hex(randomblob(16))));
   `,
   [REPORTER_LAYOUT, CORRECTION_LAYOUT].join("\n"),
-  REGISTER_LAYOUT,
+  [REGISTER_LAYOUT, ROLLUP_LAYOUT].join("\n"),
 ];
 
 /** The layout that this release reads and writes; kept in the file as user_version. */

@@ -5,13 +5,16 @@ import { ownMembers, owns } from "../core/own-member.ts";
 import type { Store, StoreView } from "../engine/ports.ts";
 import { addRow } from "./added-rows.ts";
 import * as books from "./biller-books.ts";
-import { readBucketMeters, readBuckets, replaceUsage, usageRevision } from "./bucket-rows.ts";
+import { readBucketMeters, readBuckets } from "./bucket-query.ts";
+import { replaceUsage, usageRevision } from "./bucket-rows.ts";
 import { Connection } from "./connection.ts";
 import { correctEvent, replayMeter } from "./correction-rows.ts";
 import { getMeta, putMeta, readCounts } from "./counters.ts";
 import { networkFileSystem } from "./database-file.ts";
+import { readDays, rollUp } from "./day-rows.ts";
 import { loadDriver } from "./driver.ts";
 import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
+import { searchEvents } from "./event-search.ts";
 import * as facts from "./facts.ts";
 import { forget } from "./forgotten-rows.ts";
 import { heldLanes, holdRows, releaseRows } from "./held-rows.ts";
@@ -19,6 +22,7 @@ import { amendEvent, ingestEntries, purgeEvents } from "./ingest-rows.ts";
 import * as versions from "./meter-version-rows.ts";
 import { readLaneTotals, readOutbox, readOutboxTotals, reportedLanes } from "./outbox-query.ts";
 import * as outbox from "./outbox-rows.ts";
+import { writeKept } from "./kept-ingest.ts";
 import * as register from "./register-rows.ts";
 import { changeRow, settleRows } from "./row-changes.ts";
 import { readHistory } from "./row-history.ts";
@@ -48,6 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   await open(connection);
   try {
     const bucketMs = settleBuckets(connection, options);
+    if (options.readOnly !== true) connection.write(() => rollUp(connection));
     const fileSystem = networkFileSystem(options.path);
     if (fileSystem !== null) {
       const text = `The database ${options.path} is on a network disk (${fileSystem}), where file locks are not reliable: use a local disk.`;
@@ -69,8 +74,9 @@ export function sqliteStore(connection: Connection, id: string, bucketMs: number
   return {
     id,
     ...storeView(c, bucketMs),
-    ingest: (entries, recordedAt, meters) =>
-      write(() => {
+    // What is not kept is undone: it has a transaction of its own.
+    ingest: async (entries, recordedAt, meters, keep) =>
+      writeKept(c, keep, () => {
         versions.assertMeters(c, meters);
         versions.noteNewestEvent(c, entries, recordedAt);
         return ingestEntries(c, bucketMs, entries, recordedAt);
@@ -132,8 +138,13 @@ function storeView(c: Connection, bucketMs: number): StoreView {
     findEvents: (id) => read(() => findEvents(c, id)),
     events: (query) => read(() => readEvents(c, ownMembers(query))),
     eventsInSpan: (query) => read(() => readSpan(c, ownMembers(query))),
+    searchEvents: (search) => read(() => searchEvents(c, ownMembers(search))),
     held: (query) => read(() => readHeld(c, ownMembers(query))),
-    buckets: (query) => read(() => readBuckets(c, "buckets", ownMembers(query), bucketMs)),
+    buckets: (query) =>
+      read(() => {
+        const own = ownMembers(query);
+        return own.grain === "day" ? readDays(c, own) : readBuckets(c, "buckets", own, bucketMs);
+      }),
     usageRevision: () => read(() => usageRevision(c)),
     archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", ownMembers(query), bucketMs)),
     bucketMeters: () => read(() => readBucketMeters(c)),

@@ -2,7 +2,7 @@ import { resultOf, type AggregateKind } from "../core/aggregation.ts";
 import { fromInteger, type Decimal } from "../core/decimal.ts";
 import { mergeBuckets } from "../core/usage.ts";
 import { sameBasis, type DirtyWindow, type NewOutboxRow, type Store, type WindowPlace } from "../engine/ports.ts";
-import { readBuckets } from "./bucket-rows.ts";
+import { readBuckets } from "./bucket-query.ts";
 import type { Connection } from "./connection.ts";
 import { COVERS_USAGE } from "./outbox-query.ts";
 

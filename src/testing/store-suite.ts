@@ -10,6 +10,9 @@ import { heldCases } from "./store-suite/held-cases.ts";
 import { outboxCases } from "./store-suite/outbox-cases.ts";
 import { forgetCases } from "./store-suite/forget-cases.ts";
 import { passingCases } from "./store-suite/passing-cases.ts";
+import { registerCases } from "./store-suite/register-cases.ts";
+
+import { sentCases } from "./store-suite/sent-cases.ts";
 import type { StoreCase } from "./store-suite/store-case.ts";
 import { usageCases } from "./store-suite/usage-cases.ts";
 
@@ -35,6 +38,7 @@ export { SUITE_BUCKET_MS as STORE_SUITE_BUCKET_MS } from "./store-suite/store-ca
 
 const CASES: readonly StoreCase[] = [
   ...eventCases,
+  ...sentCases,
   ...usageCases,
   ...correctionCases,
   ...outboxCases,
@@ -47,6 +51,7 @@ const CASES: readonly StoreCase[] = [
   ...bookCases,
   ...factCases,
   ...forgetCases,
+  ...registerCases,
 ];
 
 /**

@@ -98,7 +98,7 @@ export const MISTAKES_IN_MEANING: readonly Mistake[] = [
     "response.status: 200",
     "respnse.status: 200",
     "respnse",
-    'meterbook.yaml:21:7  meters.chat_tokens.match["respnse.status"]: no event has "respnse"; a path begins with request, response, metadata, values, fields, type, company, user, durationMs, aborted, apiVersion  Did you mean "response.status"?',
+    'meterbook.yaml:21:7  meters.chat_tokens.match["respnse.status"]: no event has "respnse"; a path begins with request, response, metadata, values, fields, data, attributes, subject, type, company, user, durationMs, aborted, apiVersion  Did you mean "response.status"?',
   ),
   edited(
     "a misspelt member of the request",

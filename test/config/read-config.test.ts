@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { DEFAULT_SERVER } from "../../src/config/server-rules.ts";
 import { EXAMPLE } from "./example.ts";
 import { accepted, meter, printed, read } from "./reading.ts";
 
@@ -89,6 +90,7 @@ describe("the example", () => {
             },
           },
         },
+        server: DEFAULT_SERVER,
       },
     });
   });
@@ -119,6 +121,7 @@ describe("defaults", () => {
       meters: [],
       plans: [],
       billing: { stripe: null },
+      server: DEFAULT_SERVER,
     });
   });
 

@@ -365,7 +365,7 @@ describe("edits", () => {
 
   test("a changed aggregate is reported and changes nothing", () => {
     const change = nextVersions([stored(tokenMeter())], wanted([tokenMeter({ aggregate: "max" })]), now, false);
-    expect(change).toEqual({ add: [], aggregateChanged: ["chat_tokens"] });
+    expect(change).toEqual({ add: [], aggregateChanged: ["chat_tokens"], ofApi: [] });
   });
 
   test("a meter that is gone from the file ends once, and goes on when it is wanted again", () => {
@@ -377,7 +377,7 @@ describe("edits", () => {
     const back = nextVersions(after, wanted([tokenMeter(), tokenMeter({ key: "other" })]), now + 9, false);
     expect(back.add).toEqual([stored(tokenMeter({ key: "other" }), { version: 3, effectiveFrom: now + 9 })]);
     const otherwise = wanted([tokenMeter(), tokenMeter({ key: "other", aggregate: "max" })]);
-    expect(nextVersions(after, otherwise, now + 9, false)).toEqual({ add: [], aggregateChanged: ["other"] });
+    expect(nextVersions(after, otherwise, now + 9, false)).toEqual({ add: [], aggregateChanged: ["other"], ofApi: [] });
   });
 
   test("a clock that went back does not reorder versions", () => {
@@ -492,4 +492,19 @@ describe("versions with their own computed fields", () => {
   test("an event costs the same with many fields and their edits as with few", () => {
     expect(costWithFields(500)).toBe(costWithFields(5));
   });
+});
+
+test("a catalog knows whether some meter is for a type at an instant, whatever else the meter asks", () => {
+  const chat = tokenMeter({ key: "chat", eventType: "chat" });
+  const from = { definition: chat, version: 1, effectiveFrom: 100 };
+  const end = { definition: chat, version: 2, effectiveFrom: 200, ended: true };
+  const one = compileCatalog({ versions: [from, end], fields: {}, unknownIdentity: "hold" });
+  expect([99, 100, 199, 200].map((time) => one.isMetered("chat", time))).toEqual([false, true, true, false]);
+  expect(one.isMetered("other", 150)).toBe(false);
+  const every = compileCatalog({
+    versions: [from, firstVersion(tokenMeter({ key: "all", eventType: null }))],
+    fields: {},
+    unknownIdentity: "hold",
+  });
+  expect([every.isMetered("other", 0), every.isMetered("chat", 0)]).toEqual([true, true]);
 });

@@ -55,6 +55,16 @@ describe("content", () => {
     expect(isSameContent({ ...event, time: 2, recordedAt: 6 }, event)).toBe(false);
   });
 
+  test("who pays for an event with a subject was found out here, and is no content; what was sent is", () => {
+    const sent = { ...chatEvent({ id: "1", company: "ann" }), subject: "ann", data: { n: 1 } };
+    expect(isSameContent(sent, { ...sent, company: "acme" })).toBe(true);
+    expect(isSameContent(sent, { ...sent, company: null })).toBe(true);
+    expect(isSameContent(sent, { ...sent, subject: "bob" })).toBe(false);
+    expect(isSameContent(sent, { ...sent, data: { n: 2 } })).toBe(false);
+    expect(isSameContent(sent, { ...sent, attributes: { traceid: "t" } })).toBe(false);
+    expect(isSameContent(sent, chatEvent({ id: "1", company: "ann" }))).toBe(false);
+  });
+
   test("other content differs (D03), and key parts are never glued (D01)", () => {
     const [first, second] = ["5", "500"].map((tokens) => canonicalEvent(chatEvent({ metadata: { tokens } })));
     expect(first).not.toBe(second);

@@ -57,6 +57,48 @@ describe("a stored version", () => {
   });
 });
 
+describe("a meter of the API", () => {
+  const api: MeterVersion = { ...firstVersion(tokenMeter({ key: "sent", reportAs: "sent" })), origin: "api" };
+  const ended: MeterVersion = { ...api, version: 2, effectiveFrom: 1_000, ended: true };
+
+  test("is neither changed nor ended by a configuration that does not have it", () => {
+    expect(added([api], tokenMeter())).toMatchObject([{ definition: { key: tokenMeter().key }, version: 1 }]);
+    expect(nextVersions([api], { meters: [], fields: {}, unknownIdentity: "hold" }, NOW, false)).toEqual({
+      add: [],
+      aggregateChanged: [],
+      ofApi: [],
+    });
+  });
+
+  test("stands in the way of a wanted meter of its key, same or not, and nothing of either is added", () => {
+    for (const wantedMeter of [api.definition, tokenMeter({ key: "sent", aggregate: "max", report: false })])
+      expect(nextVersions([api], wanted(wantedMeter), NOW, false)).toEqual({
+        add: [],
+        aggregateChanged: [],
+        ofApi: [{ key: "sent", api: "sent" }],
+      });
+  });
+
+  test("stands in the way of another that would be reported under its name, while both are reported", () => {
+    const rival = tokenMeter({ key: "other", reportAs: "sent" });
+    const both = nextVersions([firstVersion(rival), api], wanted({ ...rival, name: "New" }), NOW, false);
+    expect(both).toEqual({ add: [], aggregateChanged: [], ofApi: [{ key: "other", api: "sent" }] });
+    expect(nextVersions([api], wanted({ ...rival, report: false }), NOW, false).ofApi).toEqual([]);
+    const silent: MeterVersion = { ...api, definition: { ...api.definition, report: false } };
+    expect(nextVersions([silent], wanted(rival), NOW, false).ofApi).toEqual([]);
+  });
+
+  test("gives its key to the configuration after it was deleted, with the same aggregate", () => {
+    const change = nextVersions([api, ended], wanted(api.definition), NOW, false);
+    expect(change).toMatchObject({ aggregateChanged: [], ofApi: [] });
+    expect(change.add).toEqual([
+      { definition: api.definition, version: 3, effectiveFrom: NOW, fields: {}, unknownIdentity: "hold" },
+    ]);
+    const other = wanted({ ...api.definition, aggregate: "max" });
+    expect(nextVersions([api, ended], other, NOW, false).aggregateChanged).toEqual(["sent"]);
+  });
+});
+
 describe("the computed fields of a version", () => {
   test("are those that the meter reads, by name", () => {
     const reads = tokenMeter({ value: "fields.c", groupBy: { x: "fields.a", y: "metadata.b" } });

@@ -68,7 +68,7 @@ onBothStores("optional members that an attacker put into every object", (make) =
     await store.addMeterVersions([{ ...plain, fields: {}, unknownIdentity: "hold" }], 0);
     const stored = await store.meterVersions();
     const wanted = { meters: [tokens], fields: {}, unknownIdentity: "hold" } as const;
-    expect(nextVersions(stored, wanted, START, false)).toEqual({ add: [], aggregateChanged: [] });
+    expect(nextVersions(stored, wanted, START, false)).toEqual({ add: [], aggregateChanged: [], ofApi: [] });
     expect(nextVersions(stored, { ...wanted, meters: [] }, START, false).add).toMatchObject([{ ended: true }]);
     const edited = { ...plain, version: 2, effectiveFrom: START };
     const note = { author: "operator:ada", cause: "why", at: START };

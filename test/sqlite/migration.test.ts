@@ -120,7 +120,7 @@ it("leaves a file of this layout sound: references, indexes, triggers", async ()
   onTestFinished(() => void db.close());
   expect(db.pragma("foreign_key_check")).toEqual([]);
   expect(db.pragma("integrity_check", { simple: true })).toBe("ok");
-  expect(db.pragma("user_version", { simple: true })).toBe(2);
+  expect(db.pragma("user_version", { simple: true })).toBe(3);
   const { path: freshPath, dispose } = await tempPath();
   onTestFinished(dispose);
   await opened(freshPath);
@@ -173,6 +173,6 @@ it("reads no file of the first release without leave to change it", async () => 
   const path = await oldFile();
   await expect(openSqliteStore({ path, bucketMs: MINUTE_MS, readOnly: true })).rejects.toMatchObject({
     code: "METER_STORE_VERSION",
-    message: expect.stringMatching(/layout 1, this release reads 2/),
+    message: expect.stringMatching(/layout 1, this release reads 3/),
   });
 });

@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { watch } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 
 import { Command } from "commander";
 import { paint } from "../paint.ts";
@@ -8,13 +7,13 @@ import { paint } from "../paint.ts";
 import { ConfigError, findConfig, loadConfig } from "../../runtime/load-config.ts";
 import { systemClock } from "../../runtime/system.ts";
 import type { MeterNode } from "../../runtime/node.ts";
+import { watchFile } from "../config-watch.ts";
 import { liveLog, type LogPlace } from "../live.ts";
 import type { Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 import { exitOf, takeStopSignals } from "../stop-signals.ts";
 
 const POLL_MS = 200;
-const SAVE_SETTLES_MS = 150;
 /** An app that does not end on SIGTERM within this is killed for a restart; its journal keeps what it answered. */
 const STOP_MS = 5_000;
 
@@ -105,26 +104,16 @@ function watchConfig(options: CommonOptions, onGood: () => void): () => void {
   const source = { config: options.config, directory: process.cwd(), env: process.env };
   const file = findConfig(source);
   if (file === null) return () => undefined;
-  let timer: NodeJS.Timeout | undefined;
-  // The folder is watched: editors replace the file, which ends a watch on the file itself.
-  const watcher = watch(dirname(file), (_change, name) => {
-    if (name !== basename(file)) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      try {
-        loadConfig(source);
-        process.stderr.write(`${paint.dim(`${basename(file)} saved: restarting`)}\n`);
-        onGood();
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        process.stderr.write(
-          `${paint.red(error.message)}\n${paint.yellow("The last good configuration stays in force.")}\n`,
-        );
-      }
-    }, SAVE_SETTLES_MS);
+  return watchFile(file, () => {
+    try {
+      loadConfig(source);
+      process.stderr.write(`${paint.dim(`${basename(file)} saved: restarting`)}\n`);
+      onGood();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      process.stderr.write(
+        `${paint.red(error.message)}\n${paint.yellow("The last good configuration stays in force.")}\n`,
+      );
+    }
   });
-  return () => {
-    clearTimeout(timer);
-    watcher.close();
-  };
 }

@@ -58,6 +58,26 @@ export async function replayedCompanies(
   });
 }
 
+/** How many closed windows of a meter have other usage afterwards, over all companies. */
+export async function changedClosedWindows(
+  store: Pick<StoreView, "laneTotals" | "outbox">,
+  meter: string,
+  { from, to, before, after }: Span,
+): Promise<number> {
+  const [old, next] = [byCompany(before), byCompany(after)];
+  let changed = 0;
+  for await (const lane of rowLanes(store, { windowFrom: from, windowTo: to })) {
+    if (lane.meter !== meter) continue;
+    const { windows } = await closedUsage(lane);
+    for (const [start, end] of windows) {
+      const inside = (bucket: Bucket): boolean => bucket.start >= start && bucket.start < end;
+      const sides = [old, next].map((side) => (side.get(lane.company) ?? []).filter(inside));
+      if (diffBuckets(sides[1] ?? [], sides[0] ?? []).length > 0) changed += 1;
+    }
+  }
+  return changed;
+}
+
 /** What of a company's usage was closed: windows as start → end, and what the biller has of them. */
 interface ClosedUsage {
   readonly windows: ReadonlyMap<number, number>;

@@ -1,18 +1,12 @@
-import { bucketFold, type BucketFold } from "../../core/bucket-fold.ts";
-import type { Catalog } from "../../core/catalog.ts";
-import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import { replayVersions, type ReplayChange } from "../../core/meter-timeline.ts";
+import { replayVersions } from "../../core/meter-timeline.ts";
 import type { MeterVersion } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { bucketStart } from "../../core/usage.ts";
-import { holdsOf, settle, type SettledEvent } from "../ingest/amended-event.ts";
-import { storedCatalog } from "../ingest/catalog-versions.ts";
-import { limits } from "../limits.ts";
-import type { Hold, Replay, Store, StoredEvent, StoreView, UsageRevision } from "../ports.ts";
-import { countedValues, eventPages, spanPages, type OnProgress } from "../ingest/refold.ts";
+import type { OnProgress } from "../ingest/refold.ts";
+import type { Store, StoreView } from "../ports.ts";
+import { deletedUntil, rejudge } from "./rejudge.ts";
 import { replayedCompanies, type ReplayedCompany } from "./replay-figures.ts";
-import { withSnapshot } from "../books/snapshot.ts";
 
 export interface ReplayOrder {
   readonly store: Store;
@@ -51,112 +45,35 @@ export interface ReplaySummary {
  * otherwise, or events of that time are deleted; METER_STORE_BUSY when usage arrives faster than it can be caught up with.
  */
 export async function replayMeter(order: ReplayOrder): Promise<ReplaySummary> {
-  const { store, dryRun } = order;
-  let known: Judged | null = null;
-  for (let tries = 0; tries < limits.rebuildTriesMax; tries++) {
-    const { judged, replay, summary } = await withSnapshot(store, (view) => computed(view, order, known));
-    known = judged;
-    if (dryRun) return { ...summary, applied: false };
-    if (await store.replay(replay)) return { ...summary, applied: true };
-  }
-  throw new MeterbookError("METER_STORE_BUSY", "Usage kept arriving while it was judged again; nothing was changed.", {
-    remedy: "Replay when there is less traffic, or while the app is stopped.",
+  const { store, meter, author, cause, now, dryRun, onProgress } = order;
+  const summary = await rejudge({
+    store,
+    meter,
+    dryRun,
+    changeOf: async (stored, view) => {
+      const change = replayVersions(stored, meter, order, { author, cause, at: now });
+      if (change === null) throw nothingToReplay(stored, order);
+      await assertKept(view, bucketStart(change.from, view.bucketMs));
+      return change;
+    },
+    summaryOf: async ({ change, catalog, from, to, before, after, ...numbers }, view) => ({
+      meter,
+      from: change.from,
+      to: change.until,
+      version: change.add[0]?.version ?? 0,
+      events: numbers.events,
+      held: { before: numbers.heldBefore, after: numbers.heldAfter },
+      companies: await replayedCompanies(view, catalog, meter, { from, to, before, after }),
+    }),
+    onProgress: ({ events }) => onProgress?.(events),
   });
-}
-
-/** Events judged so far; with the same `changes` only those that arrived since are to be added. */
-interface Judged {
-  readonly usage: UsageRevision;
-  readonly fold: BucketFold;
-  readonly holds: Map<number, readonly Hold[]>;
-  events: number;
-  heldBefore: number;
-  heldAfter: number;
-}
-
-async function computed(view: StoreView, order: ReplayOrder, known: Judged | null) {
-  const { meter, author, cause, now } = order;
-  const stored = await view.meterVersions();
-  const change = replayVersions(stored, meter, order, { author, cause, at: now });
-  if (change === null) throw nothingToReplay(stored, order);
-  const { bucketMs } = view;
-  const from = bucketStart(change.from, bucketMs);
-  const to = bucketStart(change.until - 1, bucketMs) + bucketMs;
-  await assertKept(view, from);
-  const usage = await view.usageRevision();
-  const [old, next] = [storedCatalog(stored), storedCatalog([...stored, ...change.add])];
-  const isGrown = known !== null && known.usage.changes === usage.changes;
-  const judged: Judged = isGrown
-    ? { ...known, usage }
-    : { usage, fold: bucketFold(), holds: new Map(), events: 0, heldBefore: 0, heldAfter: 0 };
-  const pages = isGrown ? eventPages(view, { from, to, afterSeq: known.usage.lastSeq }) : spanPages(view, { from, to });
-  for await (const page of pages) {
-    for (const each of page) judge(judged, each, meter, { old, next, change, bucketMs });
-    order.onProgress?.(judged.events);
-  }
-  const touching = await view.buckets({ meter, from, to });
-  const before = touching.filter((bucket) => bucket.start >= from);
-  const after = judged.fold.buckets();
-  const replay: Replay = {
-    meter,
-    versions: change.add,
-    meters: stored.length,
-    usage,
-    from,
-    to,
-    buckets: after,
-    holds: [...judged.holds].map(([seq, holds]) => ({ seq, holds })),
-  };
-  const summary: Omit<ReplaySummary, "applied"> = {
-    meter,
-    from: change.from,
-    to: change.until,
-    version: change.add[0]?.version ?? 0,
-    events: judged.events,
-    held: { before: judged.heldBefore, after: judged.heldAfter },
-    companies: await replayedCompanies(view, next, meter, { from, to, before, after }),
-  };
-  return { judged, replay, summary };
-}
-
-interface Judging {
-  readonly old: Catalog;
-  readonly next: Catalog;
-  readonly change: ReplayChange;
-  readonly bucketMs: number;
-}
-
-function judge(judged: Judged, stored: StoredEvent, meter: string, { old, next, change, bucketMs }: Judging): void {
-  const after = settle(next, stored);
-  judged.fold.add(countedValues(after, stored.seq, next, bucketMs).filter((value) => value.meter === meter));
-  const { time } = stored.event;
-  // The rest of the outer buckets is counted with them, and judged as before.
-  if (time < change.from || time >= change.until) return;
-  judged.events += 1;
-  const [was, is] = [holdOf(settle(old, stored), meter), holdOf(after, meter)];
-  if (was !== null) judged.heldBefore += 1;
-  if (is !== null) judged.heldAfter += 1;
-  if (was !== is) judged.holds.set(stored.seq, holdsOf(after));
-  if (judged.holds.size > limits.replayHoldsMax)
-    throw refusal(
-      `More than ${limits.replayHoldsMax} events would be held, or not any more.`,
-      "Replay a shorter span with --to.",
-    );
-}
-
-/** A meter's open hold as one text. */
-function holdOf(settled: SettledEvent, meter: string): string | null {
-  const hold = holdsOf(settled).find((each) => each.meter === meter);
-  if (hold === undefined) return null;
-  const value = typeof hold.value === "bigint" ? formatDecimal(hold.value) : hold.value;
-  return JSON.stringify([hold.reason, hold.detail, value]);
+  return { ...summary, applied: !dryRun };
 }
 
 /** Usage of deleted events cannot be judged again. */
 async function assertKept(view: StoreView, from: number): Promise<void> {
-  const archived = (await view.archivedBuckets({ from })).map(({ start }) => start + view.bucketMs);
-  const until = archived.reduce((latest, end) => Math.max(latest, end), (await view.purgedUntil()) ?? -Infinity);
-  if (until <= from) return;
+  const until = await deletedUntil(view, from);
+  if (until === null) return;
   // From the next whole bucket on.
   const kept = bucketStart(until - 1, view.bucketMs) + view.bucketMs;
   throw refusal(

@@ -1,5 +1,11 @@
 import type { Settings } from "../../config/settings.ts";
-import { compileCatalog, nextVersions, type Catalog, type WantedMeters } from "../../core/catalog.ts";
+import {
+  compileCatalog,
+  nextVersions,
+  type Catalog,
+  type VersionChange,
+  type WantedMeters,
+} from "../../core/catalog.ts";
 import { isMeterbookError, MeterbookError } from "../../core/errors.ts";
 import type { MeterVersion } from "../../core/meter.ts";
 import { limits } from "../limits.ts";
@@ -19,7 +25,8 @@ export interface LoadedCatalog {
 
 /**
  * The catalog of the versions that the store knows. Only an app adopts its configuration: edited meters count from `now`
- * on, removed ones end, and events before keep their old version; METER_AGGREGATE_CHANGED when one cannot be changed.
+ * on, removed ones end, and events before keep their old version; METER_AGGREGATE_CHANGED when one cannot be changed,
+ * METER_CONFLICT when a meter of the API has its key.
  * Everybody else counts by what is stored, and adopts only where the store has no versions at all.
  */
 export async function loadCatalog(
@@ -31,10 +38,10 @@ export async function loadCatalog(
   const wanted = { meters: settings.meters, fields: settings.fields, unknownIdentity: settings.identity.unknown };
   const stored = await store.meterVersions();
   if (adopt || stored.length === 0) return { catalog: storedCatalog(await adopted(store, wanted, now)), differs: [] };
-  const { add, aggregateChanged } = nextVersions(stored, wanted, now, false);
+  const { add, aggregateChanged, ofApi } = nextVersions(stored, wanted, now, false);
   return {
     catalog: storedCatalog(stored),
-    differs: [...add.map(({ definition }) => definition.key), ...aggregateChanged],
+    differs: [...add.map(({ definition }) => definition.key), ...aggregateChanged, ...ofApi.map(({ key }) => key)],
   };
 }
 
@@ -66,11 +73,25 @@ async function adopted(store: Store, wanted: WantedMeters, now: number): Promise
   for (;;) {
     const { events } = await store.counts();
     const stored = await store.meterVersions();
-    const { add, aggregateChanged } = nextVersions(stored, wanted, now, events === 0 && stored.length === 0);
+    const { add, aggregateChanged, ofApi } = nextVersions(stored, wanted, now, events === 0 && stored.length === 0);
+    refuseRivals(ofApi);
     refuseAggregates(stored, aggregateChanged);
     if (add.length === 0) return stored;
     if (await store.addMeterVersions(add, stored.length)) return store.meterVersions();
   }
+}
+
+// Either of the two could be the one that is meant, so neither wins in silence.
+function refuseRivals([rival]: VersionChange["ofApi"]): void {
+  if (rival === undefined) return;
+  const { key, api } = rival;
+  const message =
+    key === api
+      ? `The configuration has a meter ${key}, and a meter of that key was made over the API.`
+      : `The configuration reports its meter ${key} under the name of the meter ${api}, which was made over the API; the biller would add them up.`;
+  throw new MeterbookError("METER_CONFLICT", message, {
+    remedy: `Give the configuration's meter another name, or delete ${api} over the API: what it counted stays.`,
+  });
 }
 
 function refuseAggregates(stored: readonly MeterVersion[], [changed]: readonly string[]): void {

@@ -38,7 +38,8 @@ export async function ingest(
   return summary;
 }
 
-function entryOf(catalog: Catalog, event: UsageEvent, bucketMs: number): IngestEntry {
+/** An event with what all meters say of it. */
+export function entryOf(catalog: Catalog, event: UsageEvent, bucketMs: number): IngestEntry {
   const judged = { event, verdicts: catalog.judge(event) };
   return { event, counts: countsOf(judged, catalog, bucketMs), holds: holdsOf(judged) };
 }

@@ -11,7 +11,7 @@ export type OnProgress = (events: number) => void;
 /** All stored events in order of arrival, a page at a time: memory holds one page, whatever the number of events. */
 export async function* eventPages(
   store: Pick<StoreView, "events">,
-  range: TimeRange & { readonly afterSeq?: number } = {},
+  range: TimeRange & { readonly afterSeq?: number; readonly type?: string } = {},
 ): AsyncGenerator<readonly StoredEvent[]> {
   let afterSeq = range.afterSeq ?? 0;
   for (;;) {

@@ -30,20 +30,21 @@ export interface SubjectSpan {
   readonly to: number | null;
 }
 
-/** What a caller says of a customer. */
+/** What a caller says of a customer. On a change, what is left out becomes empty; but who pays is never changed by silence. */
 export interface CustomerDraft {
+  /** Left out on a change, it stays. */
   readonly key?: string | null;
   readonly name: string;
   readonly description?: string | null;
   readonly currency?: string | null;
   readonly primaryEmail?: string | null;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** The subjects that it owns from now on; those left out end now. */
+  /** The subjects that it owns from now on, each once; one that is not among them ends now. Left out on a change, all stay. */
   readonly subjects?: readonly string[];
   readonly extra?: Readonly<Record<string, Json>>;
 }
 
-/** A subject with a name for people (OpenMeter's deprecated entity): kind `subject`, id and name are the subject's key. */
+/** A subject with a name for people (OpenMeter's deprecated entity). The shape of a register entry of kind `subject`. */
 export interface Subject {
   readonly id: string;
   readonly key: string;
@@ -53,7 +54,10 @@ export interface Subject {
   readonly updatedAt: number;
 }
 
-/** Who pays for a subject at an instant, and whose usage a customer's is. Made from all customers; asked for every event. */
+/**
+ * Who pays for a subject at an instant, and whose usage a customer's is. Made from all customers; asked for every event.
+ * A customer's key and its id are subjects of its own.
+ */
 export interface Attribution {
   /** Revision of the customers it was made from. */
   readonly revision: number;
@@ -61,8 +65,15 @@ export interface Attribution {
   companyOf(subject: string, time: number): string;
   /** The customer whose usage this is, by the company and the subject of a row; null = nobody's. */
   customerOf(company: string, subject: string, time: number): Customer | null;
-  /** Companies under which a customer's usage may be stored: its key, its id, and subjects that it owns from the beginning. */
+  /**
+   * Companies under which a customer's usage may be stored: its key, its id, and every subject that it has or had. What of
+   * these companies' usage is this customer's, customerOf says.
+   */
   companiesOf(customer: Customer): readonly string[];
-  /** By id or key. */
+  /** A living customer by id or key, or a deleted one by id. */
   find(idOrKey: string): Customer | null;
+  /** When the last customer who had a subject gave it up, milliseconds UTC; null = nobody ever did. */
+  endOf(subject: string): number | null;
+  /** All customers in the order of ids, deleted ones included. */
+  customers(): readonly Customer[];
 }

@@ -1,8 +1,7 @@
-/** How a query cuts time: a UTC-independent unit of the asked zone, or null for one row over all. */
-export type QueryWindow =
-  | { readonly unit: "minute"; readonly count: number }
-  | { readonly unit: "hour" | "day" | "week" | "month" | "quarter" | "year"; readonly count: 1 }
-  | null;
+import type { ZonedWindow } from "../../core/zoned-window.ts";
+
+/** How a query cuts time: a unit of the asked zone, or null for one row over all. */
+export type QueryWindow = ZonedWindow | null;
 
 /** One condition on a label's text. All that are given must hold. Numbers compare as numbers where both sides are. */
 export interface LabelFilter {

@@ -58,6 +58,36 @@ describe("an app's configuration", () => {
     expect((await loadCatalog(store, changed, START, COMMAND)).differs).toEqual(["chat_tokens"]);
   });
 
+  it("refuses a meter whose key, or whose name at the biller, a meter of the API has; commands go on", async () => {
+    const store = newStore();
+    await app(store, settings([calls]), START);
+    const api = { definition: { ...tokens, key: "sent", reportAs: "sent" }, version: 1, effectiveFrom: START };
+    expect(await store.addMeterVersions([{ ...api, origin: "api" }], 1)).toBe(true);
+    for (const [key, sentence] of [
+      ["sent", "The configuration has a meter sent, and a meter of that key was made over the API."],
+      ["other", "The configuration reports its meter other under the name of the meter sent, which was made over"],
+    ] as const) {
+      const wanted = settings([calls, { ...tokens, key, reportAs: "sent" }]);
+      await expect(app(store, wanted, START + HOUR)).rejects.toMatchObject({
+        code: "METER_CONFLICT",
+        message: expect.stringContaining(sentence),
+        remedy: expect.stringContaining("delete sent over the API"),
+      });
+      expect((await loadCatalog(store, wanted, START, COMMAND)).differs).toEqual([key]);
+    }
+    expect(await store.meterVersions()).toHaveLength(2);
+    const later = await app(store, settings([]), START + HOUR);
+    expect((await store.meterVersions()).map(({ ended, origin }) => [ended, origin])).toEqual([
+      [undefined, undefined],
+      [undefined, "api"],
+      [true, undefined],
+    ]);
+    expect([later.definitionAt("sent", START + DAY)?.key, later.definitionAt("calls", START + DAY)]).toEqual([
+      "sent",
+      null,
+    ]);
+  });
+
   it("begins after every event that was counted, whatever its clock says", async () => {
     const store = newStore();
     const before = await app(store, settings([tokens]), START);

@@ -1,0 +1,151 @@
+import { existsSync } from "node:fs";
+
+import { Command, Option } from "commander";
+
+import type { Settings } from "../../config/settings.ts";
+import { MeterbookError } from "../../core/errors.ts";
+import type { Logger } from "../../engine/ports.ts";
+import { findConfig } from "../../runtime/load-config.ts";
+import { listenHttp } from "../../runtime/http-listener.ts";
+import type { Notice } from "../../runtime/notice.ts";
+import { configReloader } from "../../runtime/reload.ts";
+import { assertServiceSafe, openService, type Service } from "../../runtime/service.ts";
+import { LOG_LEVELS, serviceLogger, type LogLevel } from "../../runtime/service-log.ts";
+import { stderrLogger, systemClock } from "../../runtime/system.ts";
+import { startWorker, type WorkerLink } from "../../runtime/worker-link.ts";
+import { watchFile } from "../config-watch.ts";
+import { portOf } from "../instants.ts";
+import { output } from "../output.ts";
+import { settingsFor, type CommonOptions } from "../session.ts";
+import { stopSignal } from "../stop-signals.ts";
+
+/** How long answers that are under way, and then the store, may take when the service stops. */
+const STOP_MS = 20_000;
+
+interface ServeOptions extends CommonOptions {
+  readonly host?: string;
+  readonly port?: string;
+  readonly logLevel: LogLevel;
+  readonly watch?: boolean;
+}
+
+/** `meterbook serve`: the HTTP service, the drain and the reporter in one process, until it is stopped. */
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("Serve the HTTP API: events in, meters, usage out; takes journals in and reports beside it")
+    .option("--host <address>", "address to listen at, instead of server.host")
+    .option("--port <port>", "port, instead of server.port; 0 takes a free one")
+    .addOption(
+      new Option("--log-level <level>", "what is logged, and what is worse").choices(LOG_LEVELS).default("info"),
+    )
+    .option("--watch", "put a saved configuration into force at once, as SIGHUP does")
+    .addHelpText("after", HELP)
+    .action(async (options: ServeOptions) => {
+      process.exitCode = await serve(options);
+    });
+}
+
+const HELP = `
+SIGHUP reads the configuration again: a good one counts from then on, a broken one is told and changes nothing.
+^C and SIGTERM answer what is under way and put everything away (130, 143); a second one ends at once.
+The log goes to stdout, one JSON object a line; on a terminal as plain text to stderr.
+Example: meterbook serve --port 8888
+Then: curl http://127.0.0.1:8888/v1/events -H 'content-type: application/cloudevents+json' -d '{"specversion":"1.0","id":"1","source":"shell","type":"agent_run","subject":"acme","data":{"agent_name":"summarizer"}}'`;
+
+async function serve(options: ServeOptions): Promise<number> {
+  const read = (): Settings => servedSettings(options);
+  const settings = read();
+  const stop = stopSignal();
+  const isPerson = process.stdout.isTTY === true && options.json !== true;
+  const logger = isPerson ? personLogger(options.logLevel) : serviceLogger({ level: options.logLevel });
+  const onNotice = ({ code, text }: Notice): void => logger.warn({ code }, text);
+  const link = startWorker({
+    order: { settings, ownWriter: null, reports: true, adoptFrom: systemClock.now() },
+    onNotice,
+    onTaken: () => undefined,
+    onRestart: () => undefined,
+  });
+  const service = await openService({ settings, link, logger, onNotice, basePath: settings.server.basePath });
+  try {
+    return await listenUntilStopped({ options, settings, read, service, logger, stop });
+  } finally {
+    await putAway(service, link, logger);
+  }
+}
+
+interface Running {
+  readonly options: ServeOptions;
+  readonly settings: Settings;
+  readonly read: () => Settings;
+  readonly service: Service;
+  readonly logger: Logger;
+  readonly stop: ReturnType<typeof stopSignal>;
+}
+
+async function listenUntilStopped({ options, settings, read, service, logger, stop }: Running): Promise<number> {
+  const { host, port, basePath } = settings.server;
+  await assertServiceSafe(service.backend, host);
+  const listener = await listenHttp((request, response) => service.router(request, response), { host, port });
+  const reload = configReloader({ read, current: () => service.backend.settings, adopt: service.adopt, logger });
+  const onHangUp = (): void => void reload();
+  process.on("SIGHUP", onHangUp);
+  const file = findConfig({ config: options.config, directory: process.cwd() });
+  const unwatch = options.watch === true && file !== null ? watchFile(file, onHangUp) : () => undefined;
+  announce(`${listener.url}${basePath}`, settings, options, logger);
+  const exit = await stop.came;
+  process.off("SIGHUP", onHangUp);
+  unwatch();
+  logger.info({}, "Stopping: no further calls are taken, those under way are answered.");
+  const closed = listener.close(STOP_MS);
+  await service.close(STOP_MS);
+  await closed;
+  return exit;
+}
+
+async function putAway(service: Service, link: WorkerLink, logger: Logger): Promise<void> {
+  await service.close(STOP_MS);
+  await link.close(STOP_MS);
+  logger.info({}, "Stopped: everything that was answered is stored.");
+}
+
+/** The file's settings, with what the command line says instead. */
+function servedSettings(options: ServeOptions): Settings {
+  const settings = settingsFor(options);
+  const { host = settings.server.host } = options;
+  const port = options.port === undefined ? settings.server.port : portOf(options.port);
+  if (host.trim() === "")
+    throw new MeterbookError("METER_COMMAND_INVALID", "--host is empty.", {
+      remedy: "Name an address, such as 127.0.0.1.",
+    });
+  return { ...settings, server: { ...settings.server, host, port } };
+}
+
+function announce(url: string, settings: Settings, options: ServeOptions, logger: Logger): void {
+  const facts = { url, database: settings.storage.path, meters: settings.meters.length };
+  logger.info(facts, `Listening at ${url}`);
+  if (process.stdout.isTTY !== true || options.json === true) return;
+  const out = output({ json: false });
+  const isNew = existsSync(settings.storage.path) ? "" : " (new)";
+  out.line(`  meterbook  ${url}          (^C to stop)`);
+  out.line(`  database   ${settings.storage.path}${isNew}`);
+  out.line("");
+  out.line(`  curl ${url}/v1/status`);
+  out.line(
+    `  curl ${url}/v1/events -H 'content-type: application/cloudevents+json' -d '{"specversion":"1.0","id":"1","source":"shell","type":"agent_run","subject":"acme","data":{"agent_name":"summarizer"}}'`,
+  );
+}
+
+/** On a terminal a person reads along. */
+function personLogger(level: LogLevel): Logger {
+  const written = stderrLogger(level === "debug");
+  const silent = (): void => undefined;
+  const upTo = LOG_LEVELS.indexOf(level);
+  const from = (name: LogLevel, say: Logger["info"]): Logger["info"] =>
+    LOG_LEVELS.indexOf(name) <= upTo ? say : silent;
+  return {
+    debug: from("debug", written.debug),
+    info: from("info", written.info),
+    warn: from("warn", written.warn),
+    error: from("error", written.error),
+  };
+}

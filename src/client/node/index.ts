@@ -1,0 +1,1 @@
+export { diskJournal, type DiskJournalOptions } from "./disk-journal.ts";

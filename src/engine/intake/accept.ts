@@ -1,0 +1,156 @@
+import type { Catalog } from "../../core/catalog.ts";
+import type { ReadEvent, SentEvent } from "../../core/cloud-event.ts";
+import { MeterbookError } from "../../core/errors.ts";
+import type { UsageEvent } from "../../core/event.ts";
+import { ownMember } from "../../core/own-member.ts";
+import { entryOf } from "../ingest/ingest.ts";
+import type { IngestEntry, IngestKeep, IngestStatus, Store } from "../ports.ts";
+import type { Attribution } from "../registry/customer.ts";
+import type { EventResult, IngestCall, IngestReply, UsageReport } from "./accepted.ts";
+import { readCall, readUsage, type SentCall } from "./sent-calls.ts";
+
+/**
+ * Takes calls of the ingest API: those in a row that are not atomic in one transaction, an atomic one in its own. A reply
+ * for each, in order, after the commit. METER_METERS_CHANGED and nothing of that transaction kept when the meters or the
+ * customers are newer than the ones given.
+ */
+export async function acceptEvents(
+  store: Store,
+  catalog: Catalog,
+  attribution: Attribution,
+  calls: readonly IngestCall[],
+  now: number,
+): Promise<readonly IngestReply[]> {
+  const read = calls.map((call) => readCall(call, now));
+  return acceptCalls(store, catalog, attribution, read, now);
+}
+
+/** Takes reports of the simple usage route in one transaction; a result for each, in order. Throws as acceptEvents does. */
+export async function acceptUsage(
+  store: Store,
+  catalog: Catalog,
+  attribution: Attribution,
+  reports: readonly UsageReport[],
+  now: number,
+): Promise<readonly EventResult[]> {
+  const [reply] = await acceptCalls(store, catalog, attribution, [readUsage(reports, now)], now);
+  return reply?.kind === "results" ? reply.results : [];
+}
+
+/** Takes calls that are read already, as acceptEvents does. */
+export async function acceptCalls(
+  store: Store,
+  catalog: Catalog,
+  attribution: Attribution,
+  calls: readonly SentCall[],
+  now: number,
+): Promise<readonly IngestReply[]> {
+  const judge = await judgeOf(store, catalog, attribution);
+  const replies: IngestReply[] = [];
+  let together: Judged[][] = [];
+  const commit = async (): Promise<void> => {
+    const statuses = (await keep(store, catalog, together.flat(), now, "each")).values();
+    for (const judged of together) replies.push(replyOf(judged, statuses, true));
+    together = [];
+  };
+  for (const call of calls) {
+    if (call.kind === "read" && !call.atomic) together.push(call.events.map((read) => judge(read, call.receivedAt)));
+    else {
+      await commit();
+      if (call.kind === "refused") replies.push(call.reply);
+      else {
+        const judged = call.events.map((read) => judge(read, call.receivedAt));
+        replies.push(await acceptWhole(store, catalog, judged, now));
+      }
+    }
+  }
+  await commit();
+  return replies;
+}
+
+/** One event of a call on its way into the store; a rejected one ends here. */
+type Judged =
+  | { readonly kind: "entry"; readonly entry: IngestEntry; readonly unmetered: boolean }
+  | Extract<ReadEvent, { kind: "rejected" }>;
+
+type Judge = (read: ReadEvent, receivedAt: number) => Judged;
+
+async function judgeOf(store: Store, catalog: Catalog, attribution: Attribution): Promise<Judge> {
+  if ((await store.registerRevision("customer")) !== attribution.revision) {
+    throw new MeterbookError("METER_METERS_CHANGED", "The customers were changed meanwhile; nothing was stored.");
+  }
+  const purgedUntil = await store.purgedUntil();
+  return (read, receivedAt) => {
+    if (read.kind === "rejected") return read;
+    const event = usageEvent(read.event, attribution, receivedAt);
+    if (purgedUntil !== null && event.time < purgedUntil) return tooOld(event);
+    const entry = entryOf(catalog, event, store.bucketMs);
+    const isConcerned = entry.counts.length > 0 || entry.holds.length > 0;
+    return { kind: "entry", entry, unmetered: !isConcerned && !catalog.isMetered(event.type, event.time) };
+  };
+}
+
+function usageEvent(sent: SentEvent, attribution: Attribution, receivedAt: number): UsageEvent {
+  const { source, id, type, subject, time: stated } = sent;
+  const data = ownMember(sent, "data");
+  const attributes = ownMember(sent, "attributes");
+  const time = stated ?? receivedAt;
+  return {
+    source,
+    id,
+    type,
+    time,
+    ...(stated === null ? {} : { recordedAt: receivedAt }),
+    company: attribution.companyOf(subject, time),
+    user: null,
+    subject,
+    ...(data === undefined ? {} : { data }),
+    ...(attributes === undefined ? {} : { attributes }),
+  };
+}
+
+function tooOld({ source, id }: UsageEvent): Judged {
+  const message =
+    "the event is of a time whose events may be deleted already, so nobody can tell whether it was counted before";
+  return { kind: "rejected", source, id, problems: [{ pointer: "/time", message }] };
+}
+
+/** All of a call, or nothing of it: one event that is rejected or in conflict keeps out the others. */
+async function acceptWhole(
+  store: Store,
+  catalog: Catalog,
+  judged: readonly Judged[],
+  now: number,
+): Promise<IngestReply> {
+  const isWhole = judged.every(({ kind }) => kind === "entry");
+  const statuses = await keep(store, catalog, judged, now, isWhole ? "all" : "none");
+  const isKept = isWhole && !statuses.includes("conflict");
+  return replyOf(judged, statuses.values(), isKept);
+}
+
+async function keep(
+  store: Store,
+  catalog: Catalog,
+  judged: readonly Judged[],
+  now: number,
+  what: IngestKeep,
+): Promise<readonly IngestStatus[]> {
+  const entries = judged.flatMap((each) => (each.kind === "entry" ? [each.entry] : []));
+  return entries.length === 0 ? [] : store.ingest(entries, now, catalog.revision, what);
+}
+
+/** The answer to a call; takes as many statuses as it has entries. */
+function replyOf(judged: readonly Judged[], statuses: Iterator<IngestStatus>, kept: boolean): IngestReply {
+  const results = judged.map((each, index): EventResult => {
+    if (each.kind === "rejected") {
+      const { source, id, problems } = each;
+      return { status: "rejected", index, source, id, problems };
+    }
+    const { event, holds } = each.entry;
+    const { value: status } = statuses.next();
+    const isOurs = status === "stored" || status === "duplicate";
+    const held = isOurs ? holds.map(({ meter, reason, detail }) => ({ meter, reason, detail })) : [];
+    return { status: status ?? "conflict", index, source: event.source, id: event.id, held, unmetered: each.unmetered };
+  });
+  return { kind: "results", results, kept };
+}

@@ -1,0 +1,91 @@
+import { readCloudEvents, type ReadEvent } from "../../core/cloud-event.ts";
+import { judgeEvent, type CloudEventBounds } from "../../core/cloud-event-rules.ts";
+import { isFault, parseDecimal } from "../../core/decimal.ts";
+import type { Json } from "../../core/event.ts";
+import { ownMembers } from "../../core/own-member.ts";
+import { limits } from "../limits.ts";
+import type { IngestCall, IngestReply, UsageReport } from "./accepted.ts";
+
+/** A call whose events are read, and not yet attributed, judged or stored; `refused` is its answer already. */
+export type SentCall =
+  | { readonly kind: "refused"; readonly reply: IngestReply }
+  | {
+      readonly kind: "read";
+      readonly events: readonly ReadEvent[];
+      readonly atomic: boolean;
+      /** What stands for the time of events whose sender stated none, milliseconds UTC. */
+      readonly receivedAt: number;
+    };
+
+/** The source of every event that the simple usage route makes: with it an id is unique among these. */
+export const USAGE_SOURCE = "meterbook/usage";
+
+const BOUNDS: CloudEventBounds = {
+  eventsMax: limits.sentEventsMax,
+  eventLengthMax: limits.sentEventLengthMax,
+  depthMax: limits.jsonDepthMax,
+  identifierLengthMax: limits.identifierLengthMax,
+};
+
+/** Reads the CloudEvents of a call. */
+export function readCall({ body, contentType, headers, atomic }: IngestCall, receivedAt: number): SentCall {
+  if (body.byteLength > limits.sentBodyBytesMax) {
+    const message = `A body has at most ${limits.sentBodyBytesMax} bytes, and this one has ${body.byteLength}.`;
+    return { kind: "refused", reply: { kind: "refused", why: "too_large", message } };
+  }
+  const text = decoded(body);
+  if (text === null)
+    return { kind: "refused", reply: { kind: "refused", why: "not_json", message: "The body is not UTF-8." } };
+  const reading = readCloudEvents({ contentType, headers, text }, BOUNDS);
+  if (reading.kind === "refused") return { kind: "refused", reply: reading };
+  return { kind: "read", events: reading.events, atomic, receivedAt };
+}
+
+/** The events of reports of the simple usage route: type is the meter, subject the tenant, `data.total_usage` the figure. */
+export function readUsage(reports: readonly UsageReport[], receivedAt: number): SentCall {
+  return { kind: "read", events: reports.map(readReport), atomic: false, receivedAt };
+}
+
+/** What its route calls the parts of an event. */
+const REPORT_POINTERS: Readonly<Record<string, string>> = Object.assign(Object.create(null), {
+  "/type": "/meterId",
+  "/subject": "/tenantId",
+  "/data": "/metadata",
+});
+
+function readReport(report: UsageReport): ReadEvent {
+  const { id, tenantId, deviceId, meterId, total, timestamp, metadata, extra } = ownMembers(report);
+  const content: Json = {
+    ...extra,
+    total_usage: total,
+    ...(deviceId === null ? {} : { device_id: deviceId }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+  };
+  const attributes = { specversion: "1.0", id, source: USAGE_SOURCE, type: meterId, subject: tenantId };
+  const read = judgeEvent(attributes, content, BOUNDS);
+  const figure = parseDecimal(total);
+  const found = isFault(figure) ? [{ pointer: "/total", message: `the total cannot be counted: ${figure}` }] : [];
+  if (timestamp !== null && !(Math.abs(timestamp) <= INSTANT_MAX && Number.isInteger(timestamp)))
+    found.push({ pointer: "/timestamp", message: "a timestamp is a whole number of milliseconds since 1970" });
+  if (read.kind === "rejected") {
+    const renamed = read.problems.map(({ pointer, message }) => {
+      return { pointer: REPORT_POINTERS[pointer] ?? pointer, message };
+    });
+    return { ...read, problems: [...renamed, ...found] };
+  }
+  if (found.length > 0) return { kind: "rejected", source: USAGE_SOURCE, id, problems: found };
+  return { kind: "sent", event: { ...read.event, time: timestamp } };
+}
+
+/** The end of the year 9999, as in the texts that are taken for instants. */
+const INSTANT_MAX = 253_402_300_799_999;
+
+const strict = new TextDecoder("utf-8", { fatal: true });
+
+function decoded(body: Uint8Array): string | null {
+  try {
+    return strict.decode(body);
+  } catch {
+    return null;
+  }
+}

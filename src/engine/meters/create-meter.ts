@@ -1,0 +1,112 @@
+import type { MeterDefinition, MeterVersion } from "../../core/meter.ts";
+import type { ReplayChange } from "../../core/meter-timeline.ts";
+import { ownMembers } from "../../core/own-member.ts";
+import { deletedUntil } from "../corrections/rejudge.ts";
+import { limits } from "../limits.ts";
+import type { Store, StoreView } from "../ports.ts";
+import { conflict } from "../registry/refusals.ts";
+import type { RegistryTools } from "../registry/registry-tools.ts";
+import { backfill, type BackfillProgress } from "./meter-effect.ts";
+import { writeNewNotes } from "./meter-entry.ts";
+import { FIRST_INSTANT, LAST_INSTANT, meterLife, meterLives } from "./meter-life.ts";
+import { definitionOf } from "./meter-rules.ts";
+import type { MeterDraft, MeterEffect, MeterView } from "./meter-view.ts";
+import { viewOf } from "./meter-views.ts";
+
+/** A new meter, and what it made of the past. */
+export interface CreatedMeter {
+  readonly meter: MeterView;
+  readonly effect: MeterEffect;
+}
+
+/**
+ * What creating a meter would do to the past; nothing is stored. METER_REQUEST_INVALID; METER_CONFLICT where its key is
+ * taken.
+ */
+export function previewNewMeter(
+  { store }: { readonly store: Store },
+  draft: MeterDraft,
+  onProgress?: BackfillProgress,
+): Promise<MeterEffect> {
+  const made = { author: "preview", cause: "preview", at: 0 };
+  return putIntoForce(store, draft, made, true, onProgress);
+}
+
+/**
+ * Makes a meter that counts the stored events of its type too, from `eventFrom` on, and everything that comes. Throws as
+ * previewNewMeter does; METER_STORE_BUSY when events arrive faster than they can be counted.
+ */
+export async function createMeter(
+  tools: RegistryTools,
+  { draft, author }: { readonly draft: MeterDraft; readonly author: string },
+  onProgress?: BackfillProgress,
+): Promise<CreatedMeter> {
+  const { store, clock } = tools;
+  const definition = definitionOf(draft);
+  const made = { author, cause: "made over the API", at: clock.now() };
+  const effect = await putIntoForce(store, draft, made, false, onProgress);
+  const { description = null, metadata = {} } = ownMembers(draft);
+  const notes = { key: definition.key, description, metadata: { ...metadata } };
+  const entry = await writeNewNotes(tools, notes, definition, author);
+  const life = meterLife(await store.meterVersions(), definition.key);
+  if (life === null) throw conflict(`The meter ${definition.key} was deleted meanwhile.`);
+  return { meter: viewOf(life, entry), effect };
+}
+
+function putIntoForce(
+  store: Store,
+  draft: MeterDraft,
+  made: NonNullable<MeterVersion["replayed"]>,
+  dryRun: boolean,
+  onProgress: BackfillProgress | undefined,
+): Promise<MeterEffect> {
+  const definition = definitionOf(draft);
+  const { eventFrom } = ownMembers(draft);
+  const order = { store, meter: definition.key, eventType: definition.eventType, dryRun, onProgress };
+  const changeOf = async (stored: readonly MeterVersion[], view: StoreView): Promise<ReplayChange> => {
+    const number = nextNumber(stored, definition);
+    const from = await keptFrom(view, definition.key, eventFrom ?? FIRST_INSTANT);
+    const version: MeterVersion = {
+      definition,
+      version: number,
+      effectiveFrom: from,
+      fields: {},
+      unknownIdentity: "hold",
+      replayed: made,
+      origin: "api",
+    };
+    return { add: [version], from, until: LAST_INSTANT };
+  };
+  return backfill({ ...order, changeOf });
+}
+
+/** Where the past of a meter can be counted from: usage of events that were deleted stays as it was counted. */
+export async function keptFrom(view: StoreView, meter: string, from: number): Promise<number> {
+  return (await deletedUntil(view, from, meter)) ?? from;
+}
+
+/** The number of a new meter's first version. METER_CONFLICT where the meter cannot be. */
+function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition): number {
+  const { key, aggregate } = definition;
+  const lives = meterLives(stored);
+  const living = [...lives.values()].filter(({ endedAt }) => endedAt === null).map(({ newest }) => newest);
+  const own = lives.get(key);
+  if (own !== undefined && own.endedAt === null) {
+    const where = own.newest.origin === "api" ? "" : " in the configuration file";
+    throw conflict(`There is a meter ${key}${where} already.`, "Choose another key.");
+  }
+  if (own !== undefined && own.newest.definition.aggregate !== aggregate) {
+    const was = own.newest.definition.aggregate;
+    const message = `A meter ${key} was deleted that was a ${was}, and its usage is kept; figures of two aggregates cannot be added.`;
+    throw conflict(message, `Choose another key, or the aggregate ${was}.`);
+  }
+  const rival = living.find((version) => version.definition.report && version.definition.reportAs === key);
+  if (definition.report && rival !== undefined)
+    throw conflict(
+      `The meter ${rival.definition.key} is reported as ${key}; the biller would add them up.`,
+      "Choose another key.",
+    );
+  if (living.filter(({ origin }) => origin === "api").length >= limits.apiMetersMax)
+    throw conflict(`There are ${limits.apiMetersMax} meters made over the API, and no more can be.`, "Delete one.");
+  return (own?.newest.version ?? 0) + 1;
+}

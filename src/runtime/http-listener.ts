@@ -1,0 +1,68 @@
+import { createServer, type RequestListener } from "node:http";
+
+import { MeterbookError } from "../core/errors.ts";
+import { limits } from "../engine/limits.ts";
+
+/** A server that listens. */
+export interface HttpListener {
+  /** `http://127.0.0.1:8888`, with the port that it got. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no further connections; resolves when the last one is closed, those that are still open after the time cut off. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** Listens with bounds on what strangers can hold open. METER_OPTION_INVALID when the address cannot be had. */
+export async function listenHttp(
+  listener: RequestListener,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<HttpListener> {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.httpHeaderBytesMax,
+      headersTimeout: limits.httpHeadersTimeoutMs,
+      requestTimeout: limits.httpRequestTimeoutMs,
+      keepAliveTimeout: limits.httpKeepAliveMs,
+      connectionsCheckingInterval: limits.httpConnectionsCheckMs,
+      noDelay: true,
+    },
+    listener,
+  );
+  server.maxConnections = limits.httpConnectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(notListening(host, port, cause)));
+    server.listen({ host, port, exclusive: true }, resolve);
+  });
+  // What goes wrong with one connection is that connection's matter.
+  server.on("error", () => undefined);
+  const address = server.address();
+  const taken = typeof address === "object" && address !== null ? address.port : port;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`,
+    port: taken,
+    close: (timeoutMs) =>
+      new Promise((resolve) => {
+        const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+      }),
+  };
+}
+
+function notListening(host: string, port: number, cause: NodeJS.ErrnoException): MeterbookError {
+  const place = `${host}:${port}`;
+  const [sentence, remedy] = REASONS[cause.code ?? ""] ?? [
+    `cannot be listened at: ${cause.message}`,
+    "Check the address.",
+  ];
+  return new MeterbookError("METER_OPTION_INVALID", `${place} ${sentence}.`, { cause, remedy });
+}
+
+const REASONS: Readonly<Record<string, readonly [string, string]>> = {
+  EADDRINUSE: ["is taken by another program", "Stop that one, or name another port with --port; 0 takes a free one."],
+  EACCES: ["is not permitted to this user", "Name a port from 1024 on."],
+  EADDRNOTAVAIL: ["is no address of this machine", "Name one of its own with --host, such as 127.0.0.1."],
+  ENOTFOUND: ["is no address that anybody knows", "Name an address of this machine with --host, such as 127.0.0.1."],
+};

@@ -1,0 +1,55 @@
+import { parentPort, workerData } from "node:worker_threads";
+
+import { openSqliteStore } from "../sqlite/sqlite-store.ts";
+import { readerHost, type ReaderHost } from "./host.ts";
+import type { BackendCall, FromReader, ReaderOrder, ToReader } from "./messages.ts";
+import { bucketWidthMs } from "./node.ts";
+import { runReading } from "./operations.ts";
+import { sentFailure } from "./sent-failure.ts";
+
+/** The thread that answers questions from the database, so that a long one keeps no event waiting. */
+const order: ReaderOrder = workerData;
+const port = parentPort;
+if (port === null) throw new Error("runtime/reader is started by the service, not directly");
+
+let { settings } = order;
+let opening: Promise<ReaderHost> | null = null;
+
+const say = (message: FromReader): void => port.postMessage(message);
+
+/** Opened by the first question, and anew after a failure: the writing thread may be making the file still. */
+function ready(): Promise<ReaderHost> {
+  opening ??= open().catch((error: unknown) => {
+    opening = null;
+    throw error;
+  });
+  return opening;
+}
+
+async function open(): Promise<ReaderHost> {
+  const store = await openSqliteStore({
+    path: settings.storage.path,
+    bucketMs: bucketWidthMs(settings),
+    readOnly: true,
+  });
+  return readerHost({ settings: () => settings, store });
+}
+
+async function answer({ call, name, argument }: BackendCall): Promise<void> {
+  try {
+    say({ kind: "answer", call, answer: await runReading(await ready(), name, argument) });
+  } catch (error) {
+    say({ kind: "failure", call, failure: sentFailure(error) });
+  }
+}
+
+port.on("message", (message: ToReader) => {
+  switch (message.kind) {
+    case "call":
+      void answer(message);
+      break;
+    case "adopt":
+      ({ settings } = message);
+      break;
+  }
+});

@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+
+import type { Settings } from "../config/settings.ts";
+import type { Logger } from "../engine/ports.ts";
+import { apiRouter, type AnsweredCall, type ApiRouter } from "../server/api-router.ts";
+import type { Backend } from "../server/backend.ts";
+import { metricsRoute, type ServiceMetrics } from "../server/metrics.ts";
+import { assertSafe } from "../server/open-access.ts";
+import { openMetrics } from "./prometheus.ts";
+import type { Notice } from "./notice.ts";
+import { remoteBackend } from "./remote-backend.ts";
+import { systemClock, systemDeadline, systemRandom } from "./system.ts";
+import type { WorkerLink } from "./worker-link.ts";
+
+/** The HTTP service of one process, over the thread that writes. */
+export interface Service {
+  readonly router: ApiRouter;
+  readonly backend: Backend;
+  /** Puts an edited configuration into force. Rejects, and everything is as before, when it cannot be. */
+  adopt(settings: Settings): Promise<void>;
+  /** Answers what is under way, and ends the thread that reads. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly link: WorkerLink;
+  readonly logger: Logger;
+  readonly onNotice: (notice: Notice) => void;
+  readonly basePath?: string;
+}
+
+/** Wires router, threads, metrics and log. */
+export async function openService(options: ServiceOptions): Promise<Service> {
+  const { settings, link, logger, onNotice, basePath = "" } = options;
+  const remote = remoteBackend({ settings, link, onNotice });
+  const metrics = settings.server.metrics ? await openMetrics() : null;
+  const backend = metrics === null ? remote.backend : countedBackend(remote.backend, metrics);
+  const router = apiRouter({
+    backend,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    version: ownVersion(),
+    openOnLoopback: true,
+    basePath,
+    routes: settings.server.metrics ? [metricsRoute(metrics, remote.standing)] : [],
+    onAnswer: (call) => {
+      metrics?.called(call);
+      logCall(logger, call);
+    },
+  });
+  return {
+    router,
+    backend,
+    adopt: (edited) => remote.adopt(edited, systemClock.now()),
+    close: async (timeoutMs) => {
+      await Promise.race([router.close(), systemDeadline(timeoutMs)]);
+      await remote.close();
+    },
+  };
+}
+
+/** METER_SERVER_UNSAFE where others could reach a service that has no key yet. */
+export async function assertServiceSafe(backend: Backend, host: string): Promise<void> {
+  const [key] = await backend.listKeys({ includeRevoked: false, limit: 1 });
+  assertSafe(host, key !== undefined);
+}
+
+/** One line a call: none of what was sent stands in it. */
+function logCall(logger: Logger, call: AnsweredCall): void {
+  const { method, route, status, durationMs, author, bytes } = call;
+  const facts = { method, route, status, durationMs, author, bytes };
+  if (status >= 500) logger.error(facts, "A call was not done.");
+  else logger.info(facts, "A call was answered.");
+}
+
+function countedBackend(backend: Backend, metrics: ServiceMetrics): Backend {
+  return {
+    ...backend,
+    get settings() {
+      return backend.settings;
+    },
+    ingest: async (call) => {
+      const reply = await backend.ingest(call);
+      metrics.ingested(reply);
+      return reply;
+    },
+  };
+}
+
+function ownVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const { version }: { version: string } = JSON.parse(text);
+  return version;
+}

@@ -1,0 +1,40 @@
+import { instantText } from "./instant.ts";
+import type { MeterAnswer } from "../../engine/usage/meter-question.ts";
+
+/**
+ * An answer as CSV (RFC 4180): window, then customer, subject and labels as far as rows have them, then value and events.
+ * A text that a spreadsheet would take for a formula stands behind an apostrophe
+ * (https://owasp.org/www-community/attacks/CSV_Injection); numbers stay numbers.
+ */
+export function csvAnswer({ rows }: MeterAnswer): string {
+  const hasCustomer = rows.some(({ customer }) => customer !== null);
+  const hasSubject = rows.some(({ subject }) => subject !== null);
+  const labels = [...new Set(rows.flatMap(({ group }) => Object.keys(group)))];
+  const header = [
+    "window_start",
+    "window_end",
+    ...(hasCustomer ? ["customer"] : []),
+    ...(hasSubject ? ["subject"] : []),
+    ...labels.map(safeText),
+    "value",
+    "events",
+  ];
+  const lines = rows.map(({ from, to, value, events, subject, customer, group }) => [
+    instantText(from),
+    instantText(to),
+    ...(hasCustomer ? [safeText(customer ?? "")] : []),
+    ...(hasSubject ? [safeText(subject ?? "")] : []),
+    ...labels.map((label) => safeText(Object.hasOwn(group, label) ? (group[label] ?? "") : "")),
+    value ?? "",
+    String(events),
+  ]);
+  return [header, ...lines].map((cells) => `${cells.map(cellText).join(",")}\r\n`).join("");
+}
+
+function cellText(cell: string): string {
+  return /[",\r\n\t]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
+
+function safeText(text: string): string {
+  return /^[=+\-@\t\r']/.test(text) ? `'${text}` : text;
+}

@@ -1,0 +1,122 @@
+import type { IncomingMessage } from "node:http";
+
+import type { EventResult, IngestCall, IngestReply } from "../../engine/intake/accepted.ts";
+import type { Reply } from "../route.ts";
+import { problemReply } from "./reply.ts";
+
+/** What a caller wants to be told of each event: RFC 7240's `Prefer: return=…`; null where it says nothing. */
+export type Preference = "representation" | "minimal" | null;
+
+type Results = Extract<IngestReply, { kind: "results" }>;
+type Refusal = Extract<IngestReply, { kind: "refused" }>;
+
+/** The call that a request makes. */
+export function ingestCall(request: IncomingMessage, body: Uint8Array, atomic: boolean): IngestCall {
+  const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+    name.startsWith("ce-") && typeof value === "string" ? [[name, value] as const] : [],
+  );
+  const contentType = request.headers["content-type"] ?? null;
+  return { body, contentType, headers: Object.fromEntries(headers), atomic };
+}
+
+/** The preference of a request; other preferences are for others. */
+export function preferenceOf(request: IncomingMessage): Preference {
+  const sent = request.headers["prefer"];
+  const asked = (Array.isArray(sent) ? sent.join(",") : (sent ?? ""))
+    .split(/[,;]/)
+    .map((part) => part.trim().toLowerCase());
+  if (asked.includes("return=representation")) return "representation";
+  return asked.includes("return=minimal") ? "minimal" : null;
+}
+
+/**
+ * The answer to a call that was read: `accepted` (204 or 202) without a body when every event is kept. One that is not
+ * makes it a problem that says of each event what became of it, so that nothing is half done in silence.
+ */
+export function ingestReply(reply: IngestReply, accepted: 204 | 202, preference: Preference): Reply {
+  const answer = reply.kind === "refused" ? refused(reply) : judged(reply, accepted, preference);
+  if (preference === null) return answer;
+  return { ...answer, headers: { ...answer.headers, "Preference-Applied": `return=${preference}` } };
+}
+
+const REFUSALS: Readonly<Record<Refusal["why"], { readonly status: number; readonly title: string }>> = {
+  // OpenMeter's own answer to a media type that it does not know.
+  content_type: { status: 400, title: "Bad Request" },
+  not_json: { status: 400, title: "Bad Request" },
+  empty: { status: 400, title: "Bad Request" },
+  too_deep: { status: 400, title: "Bad Request" },
+  too_many: { status: 413, title: "Content Too Large" },
+  too_large: { status: 413, title: "Content Too Large" },
+  busy: { status: 503, title: "Service Unavailable" },
+};
+
+function refused({ why, message }: Refusal): Reply {
+  const { status, title } = REFUSALS[why];
+  return problemReply({
+    status,
+    title,
+    detail: message,
+    code: why === "busy" ? "METER_SERVER_BUSY" : "METER_REQUEST_INVALID",
+    extensions: { validationErrors: [{ code: why, message }], stored: 0 },
+    ...(why === "busy" ? { headers: { "Retry-After": "1" } } : {}),
+  });
+}
+
+function judged({ results, kept }: Results, accepted: 204 | 202, preference: Preference): Reply {
+  const counts = countsOf(results, kept);
+  const isWhole = counts.rejected === 0 && counts.conflicts === 0;
+  if (isWhole)
+    return preference === "representation" ? { status: 200, body: { ...counts, results } } : { status: accepted };
+  const isConflict = counts.rejected === 0;
+  return problemReply({
+    status: isConflict ? 409 : 400,
+    title: isConflict ? "Conflict" : "Bad Request",
+    detail: sentence(counts, kept),
+    code: isConflict ? "METER_CONFLICT" : "METER_REQUEST_INVALID",
+    extensions: { validationErrors: results.flatMap(faultsOf), ...counts, results },
+  });
+}
+
+interface Counts {
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly rejected: number;
+}
+
+function countsOf(results: readonly EventResult[], kept: boolean): Counts {
+  const number = (status: EventResult["status"]): number => results.filter((result) => result.status === status).length;
+  return {
+    stored: kept ? number("stored") : 0,
+    duplicates: number("duplicate"),
+    conflicts: number("conflict"),
+    rejected: number("rejected"),
+  };
+}
+
+function sentence({ stored, duplicates, conflicts, rejected }: Counts, kept: boolean): string {
+  const total = stored + duplicates + conflicts + rejected;
+  const refusedOnes = [
+    ...(rejected === 0 ? [] : [`${rejected} rejected`]),
+    ...(conflicts === 0 ? [] : [`${conflicts} with the source and id of another event`]),
+  ].join(", ");
+  if (!kept) return `Nothing was stored, since all events of this call were to be kept or none: ${refusedOnes}.`;
+  return `Of ${total} events ${stored} were stored and ${duplicates} were there already; ${refusedOnes}. Each is listed in extensions.results.`;
+}
+
+/** What is wrong with one event, by its place in the body: an event that was sent alone stands at 0. */
+function faultsOf(result: EventResult): readonly object[] {
+  const { index } = result;
+  if (result.status === "conflict") {
+    const name = `source ${JSON.stringify(result.source)} and id ${JSON.stringify(result.id)}`;
+    const message = `${name} belong to an event with other content`;
+    return [{ code: "conflict", index, pointer: `/${index}`, message }];
+  }
+  if (result.status !== "rejected") return [];
+  return result.problems.map((problem) => ({
+    code: "rejected",
+    index,
+    pointer: `/${index}${problem.pointer}`,
+    message: problem.message,
+  }));
+}

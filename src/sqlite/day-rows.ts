@@ -1,0 +1,80 @@
+import { ownMembers } from "../core/own-member.ts";
+import { dayBuckets, dayStart, DAY_MS, type Bucket, type BucketKey } from "../core/usage.ts";
+import type { UsageQuery } from "../engine/ports.ts";
+import { mergeInto } from "./bucket-merge.ts";
+import { aggregateIn, readBuckets, readLeanBuckets } from "./bucket-query.ts";
+import type { Connection } from "./connection.ts";
+import { getMeta } from "./counters.ts";
+
+/**
+ * Usage by UTC day: what the buckets of a day add up to, written in the transactions that change them. Not for `unique`,
+ * whose members would be there twice: its days are added up when they are asked for.
+ */
+export function addDays(connection: Connection, fresh: readonly Bucket[]): void {
+  mergeInto(connection, "days", dayBuckets(fresh.filter(isKept)));
+}
+
+/** Makes the days of these changed buckets what their buckets add up to now. */
+export function recomputeDays(connection: Connection, changed: readonly BucketKey[]): void {
+  const done = new Set<string>();
+  const { names } = connection;
+  for (const { meter, company, start } of changed) {
+    const from = dayStart(start);
+    const key = [names.code(meter), names.code(company), from];
+    const text = key.join(" ");
+    if (done.has(text)) continue;
+    done.add(text);
+    connection.sql("DELETE FROM days WHERE meter = ? AND company = ? AND start = ?").run(...key);
+    // A width of 1 ms: a bucket belongs where it starts.
+    addDays(connection, readBuckets(connection, "buckets", { meter, company, from, to: from + DAY_MS }, 1));
+  }
+}
+
+/** Makes all days what these buckets, which are all that there are, add up to. */
+export function replaceDays(connection: Connection, all: readonly Bucket[]): void {
+  connection.sql("DELETE FROM days").run();
+  addDays(connection, all);
+  connection.sql("DELETE FROM meta WHERE name = 'days_stale'").run();
+}
+
+/** The days that touch the query's range. */
+export function readDays(connection: Connection, query: UsageQuery): Bucket[] {
+  const { meter } = ownMembers(query);
+  if (getMeta(connection, "days_stale") !== null) return addedUp(connection, query);
+  if (meter === undefined) {
+    const unique = addedUp(connection, query).filter(({ aggregate }) => aggregate === "unique");
+    return [...readBuckets(connection, "days", query, DAY_MS), ...unique];
+  }
+  const aggregate = aggregateIn(connection, "buckets", meter);
+  if (aggregate === null) return [];
+  if (aggregate === "unique") return addedUp(connection, query);
+  if (aggregate === "latest") return readBuckets(connection, "days", query, DAY_MS);
+  return readLeanBuckets(connection, "days", { ...query, meter }, DAY_MS, aggregate);
+}
+
+/** Adds up the buckets of a file that an older release made, one company's after another's. Runs inside a write transaction. */
+export function rollUp(connection: Connection): void {
+  if (getMeta(connection, "days_stale") === null) return;
+  connection.sql("DELETE FROM days").run();
+  const pairs = connection.sql<[number, number]>("SELECT DISTINCT meter, company FROM buckets").raw().all();
+  for (const [meter, company] of pairs) {
+    const query = { meter: connection.names.text(meter), company: connection.names.text(company) };
+    if (aggregateIn(connection, "buckets", query.meter) !== "unique")
+      addDays(connection, readBuckets(connection, "buckets", query, 1));
+  }
+  connection.sql("DELETE FROM meta WHERE name = 'days_stale'").run();
+}
+
+function addedUp(connection: Connection, query: UsageQuery): Bucket[] {
+  const { from, to } = ownMembers(query);
+  // Whole days, with a width of 1 ms: a bucket belongs where it starts.
+  const whole = {
+    ...(from === undefined ? {} : { from: dayStart(from) }),
+    ...(to === undefined ? {} : { to: dayStart(to - 1) + DAY_MS }),
+  };
+  return dayBuckets(readBuckets(connection, "buckets", { ...query, ...whole }, 1));
+}
+
+function isKept({ aggregate }: Bucket): boolean {
+  return aggregate !== "unique";
+}
