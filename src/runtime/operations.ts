@@ -1,6 +1,7 @@
 import { owns } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { Backend } from "../server/backend.ts";
+import { periodReadings, periodWritings } from "./period-operations.ts";
 import type { ReaderHost, WriterHost } from "./host.ts";
 import { readFigures } from "./figures.ts";
 
@@ -56,6 +57,24 @@ const OPERATIONS: { readonly [Name in OperationName]?: Reading<Name> | Writing<N
     const events = await store.events({ order: "oldest", limit, ...query });
     return { events, next: events.length < limit ? null : (events.at(-1)?.seq ?? null) };
   }),
+
+  // --- meter types, customers' meters, records ---
+  listMeterTypes: reads<"listMeterTypes">(periodReadings.listMeterTypes),
+  getMeterType: reads<"getMeterType">(periodReadings.getMeterType),
+  listBuckets: reads<"listBuckets">(periodReadings.listBuckets),
+  getBucket: reads<"getBucket">(periodReadings.getBucket),
+  listFinalRecords: reads<"listFinalRecords">(periodReadings.listFinalRecords),
+  listSuspended: reads<"listSuspended">(periodReadings.listSuspended),
+  countSuspended: reads<"countSuspended">(periodReadings.countSuspended),
+  createMeterType: writes<"createMeterType">(periodWritings.createMeterType),
+  updateMeterType: writes<"updateMeterType">(periodWritings.updateMeterType),
+  deleteMeterType: writes<"deleteMeterType">(periodWritings.deleteMeterType),
+  createBucket: writes<"createBucket">(periodWritings.createBucket),
+  updateBucket: writes<"updateBucket">(periodWritings.updateBucket),
+  deleteBucket: writes<"deleteBucket">(periodWritings.deleteBucket),
+  purgeBuckets: writes<"purgeBuckets">(periodWritings.purgeBuckets),
+  takeRecords: writes<"takeRecords">(periodWritings.takeRecords),
+  replayRecord: writes<"replayRecord">(periodWritings.replayRecord),
 };
 
 /** The names of all calls. */

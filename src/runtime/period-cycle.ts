@@ -16,7 +16,7 @@ export interface PeriodSummary {
 /** One round: close ended periods, tell thresholds, hand pending records over. Null where nothing of it is configured. */
 export async function periodCycle(
   node: MeterNode,
-  { clock, until }: { readonly clock: Clock; readonly until?: number },
+  { clock, until, isStopped }: { readonly clock: Clock; readonly until?: number; readonly isStopped?: () => boolean },
 ): Promise<PeriodSummary | null> {
   const { settings, store } = node;
   const { metering } = settings;
@@ -33,7 +33,7 @@ export async function periodCycle(
       sinks: sinks.map(({ name }) => name),
     }),
   );
-  return { closing, emission: await emitRecords({ store, sinks, clock, random: systemJitter }) };
+  return { closing, emission: await emitRecords({ store, sinks, clock, random: systemJitter, isStopped }) };
 }
 
 function sinkOf(settings: SinkSettings): RecordSink {

@@ -97,7 +97,7 @@ port.on("message", (message: ToWorker) => {
     case "close":
       closing = true;
       void inTurn(async () => {
-        await Promise.all(callsUnderWay);
+        await Promise.all([...callsUnderWay, periods.done()]);
         await takeAll();
         await node?.close();
       }).then(
@@ -185,10 +185,9 @@ function loop(delayMs: number, work: () => Promise<number | void>, failure: stri
 loop(limits.drainEveryMs, takeAll, "METER_STORE_UNREADABLE");
 loop(limits.purgeFirstMs, purge, "METER_STORE_UNREADABLE");
 reportLoop();
-periodLoop({
-  isWanted: order.settings.metering !== undefined,
+const periods = periodLoop({
   isClosing: () => closing,
-  round: async () => void (await periodCycle(await ready(), { clock: systemClock })),
+  round: async () => void (await periodCycle(await ready(), { clock: systemClock, isStopped: () => closing })),
   onFailure: (error) => noticeOf(error, "METER_STORE_UNREADABLE"),
 });
 

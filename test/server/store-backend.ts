@@ -14,6 +14,9 @@ import {
   revokeApiKey,
 } from "../../src/engine/registry/api-keys.ts";
 import { explainEvent } from "../../src/engine/usage/explain.ts";
+import { storedCatalog } from "../../src/engine/ingest/catalog-versions.ts";
+import { periodReadings, periodWritings, type PeriodWriter } from "../../src/runtime/period-operations.ts";
+import type { PeriodBackend } from "../../src/server/period-backend.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { systemRandom } from "../../src/runtime/system.ts";
 import type { Backend } from "../../src/server/backend.ts";
@@ -31,6 +34,18 @@ const noHost = async (): Promise<never> => {
   throw new MeterbookError("METER_SERVER_BUSY", "This has no host.");
 };
 
+/** The calls about customers' meters over a store, with the meters that it knows. */
+function periodCalls(parts: { store: Store; clock: Clock; settings: Settings }): PeriodBackend {
+  const catalog = async (): Promise<Catalog> => storedCatalog(await parts.store.meterVersions());
+  const node: PeriodWriter["node"] = { counting: async (work) => work(await catalog()) };
+  const host: PeriodWriter = { ...parts, random: systemRandom, catalog, node };
+  const calls = Object.entries({ ...periodReadings, ...periodWritings }).map(([name, run]) => [
+    name,
+    (argument: never) => run(host, argument),
+  ]);
+  return Object.fromEntries(calls) as PeriodBackend;
+}
+
 /** The backend of one store in this thread: the engine's own functions; what has no host yet is refused as busy. */
 export function storeBackend(options: {
   readonly clock: Clock;
@@ -40,8 +55,10 @@ export function storeBackend(options: {
 }): Backend {
   const { clock, store = memoryStore({ bucketMs: MINUTE }), catalog = catalogOf(tokens) } = options;
   const now = (): number => clock.now();
+  const settings = options.settings ?? settingsWith();
   return {
-    settings: options.settings ?? settingsWith(),
+    ...periodCalls({ store, clock, settings }),
+    settings,
     ingest: noHost,
     listEvents: noHost,
     listMeters: noHost,

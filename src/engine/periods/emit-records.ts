@@ -11,6 +11,8 @@ export interface EmitOptions {
   readonly clock: { now(): number };
   /** From 0 to 1, for the pause before the next try. */
   readonly random: () => number;
+  /** True = what is left waits for the next round. */
+  readonly isStopped?: (() => boolean) | undefined;
 }
 
 /** What a round handed over, in pairs of record and sink. */
@@ -26,7 +28,7 @@ export interface EmitSummary {
  * two processes do not hand over the same; one that died in between leaves it to the next after that minute. What is told
  * is told at least once, under the record's own id.
  */
-export async function emitRecords({ store, sinks, clock, random }: EmitOptions): Promise<EmitSummary> {
+export async function emitRecords({ store, sinks, clock, random, isStopped }: EmitOptions): Promise<EmitSummary> {
   const summary = { delivered: 0, postponed: 0, failed: 0 };
   for (const sink of sinks) {
     let after: string | undefined;
@@ -38,6 +40,7 @@ export async function emitRecords({ store, sinks, clock, random }: EmitOptions):
         limit: EMIT_PAGE,
       });
       for (const entry of page) {
+        if (isStopped?.() === true) return summary;
         after = entry.id;
         seen += 1;
         const outcome = await emitOne({ store, clock, random }, sink, entry);
