@@ -19,7 +19,10 @@ import { keysCommand } from "./commands/keys.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { provisionCommand } from "./commands/provision.ts";
+import { purgeCommand } from "./commands/purge.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
+import { recordsCommand } from "./commands/records.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -43,6 +46,9 @@ const COMMANDS = [
   usageCommand,
   eventsCommand,
   heldCommand,
+  provisionCommand,
+  recordsCommand,
+  purgeCommand,
   statusCommand,
   reportCommand,
   reconcileCommand,
