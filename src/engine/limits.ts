@@ -225,6 +225,8 @@ export const limits = {
   serverLongCallTimeoutMs: 30 * 60_000,
   /** An edited configuration that is not in force by then is told as failed. */
   adoptTimeoutMs: 30_000,
+  /** Calls that are under way when the store is closed; a new meter's past that takes longer is counted on at the next start. */
+  closingCallsMs: 8_000,
   /** How often connections are looked at for those bounds of time. */
   httpConnectionsCheckMs: 2_000,
 

@@ -5,7 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import { sentenceOf } from "../core/errors.ts";
 import type { Logger } from "../engine/ports.ts";
 import type { Notice } from "./notice.ts";
-import type { Service } from "./service.ts";
+import type { Service } from "./http-service.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
 /** The HTTP API within an app: for `app.use("/meterbook", handler)`, Connect, and plain node:http. */
@@ -31,7 +31,7 @@ export function meterRouter(options: MeterRouterOptions): MeterRouter {
   let opening: Promise<Service> | null = null;
   let isClosed = false;
   const open = async (): Promise<Service> => {
-    const { openService } = await import("./service.ts");
+    const { openService } = await import("./http-service.ts");
     // The app's log is the app's: it says what it wants of its own calls.
     const quiet = { ...options.logger, info: options.logger.debug.bind(options.logger) };
     return openService({ ...options, logger: quiet });

@@ -13,7 +13,6 @@ import * as keys from "../engine/registry/api-keys.ts";
 import * as customers from "../engine/registry/customers.ts";
 import * as portal from "../engine/registry/portal-tokens.ts";
 import * as subjects from "../engine/registry/subjects.ts";
-import type { RegistryTools } from "../engine/registry/registry-tools.ts";
 import { explainEvent } from "../engine/usage/explain.ts";
 import { labelValues } from "../engine/usage/label-values.ts";
 import { askMeter, refusedUsage } from "./asked-meter.ts";
@@ -21,7 +20,7 @@ import { readFigures } from "./figures.ts";
 import type { ReaderHost, WriterHost } from "./host.ts";
 import { reads, writes, type AnyOperation, type Operations } from "./operation.ts";
 import { periodReadings, periodWritings } from "./period-operations.ts";
-import { withTurns } from "./with-turns.ts";
+import { toolsWithTurns } from "./with-turns.ts";
 
 const LONG = limits.serverLongCallTimeoutMs;
 
@@ -36,9 +35,9 @@ const OPERATIONS: Operations = {
   // --- meters ---
   listMeters: reads(listMeters),
   getMeter: reads(getMeter),
-  previewMeter: reads((host, draft) => previewNewMeter(turning(host), draft), LONG),
-  createMeter: writes(async (host, order) => (await createMeter(turning(host), order)).meter, LONG),
-  updateMeter: writes(async (host, order) => (await updateMeter(turning(host), order)).meter, LONG),
+  previewMeter: reads((host, draft) => previewNewMeter(toolsWithTurns(host), draft), LONG),
+  createMeter: writes(async (host, order) => (await createMeter(toolsWithTurns(host), order)).meter, LONG),
+  updateMeter: writes(async (host, order) => (await updateMeter(toolsWithTurns(host), order)).meter, LONG),
   deleteMeter: writes(async (host, order) => deleteMeter(host, order)),
   queryMeter: reads(askMeter, LONG),
   queryProgress: reads(async ({ progress }, { id }) => progress.of(id)),
@@ -130,10 +129,6 @@ const OPERATIONS: Operations = {
   takeRecords: writes(periodWritings.takeRecords),
   replayRecord: writes(periodWritings.replayRecord),
 };
-
-function turning({ store, ...tools }: RegistryTools): RegistryTools {
-  return { ...tools, store: withTurns(store) };
-}
 
 /** The names of all calls. */
 export function operationNames(): readonly string[] {

@@ -1,11 +1,12 @@
 import type { Store, StoreView } from "../engine/ports.ts";
+import type { RegistryTools } from "../engine/registry/registry-tools.ts";
 import { systemTurn } from "./system.ts";
 
 /**
  * A store whose long readings let everything else have its turn between two pages: reading a file waits for nothing, so
  * an order that looks at the whole past would keep every other call of its thread waiting.
  */
-export function withTurns(store: Store): Store {
+function withTurns(store: Store): Store {
   return {
     ...store,
     ...pages(store),
@@ -14,6 +15,11 @@ export function withTurns(store: Store): Store {
       return { ...view, ...pages(view) };
     },
   };
+}
+
+/** The tools of an order that looks at the whole past. */
+export function toolsWithTurns({ store, clock, random, attribution }: RegistryTools): RegistryTools {
+  return { store: withTurns(store), clock, random, attribution };
 }
 
 function pages(view: StoreView): Pick<StoreView, "events" | "eventsInSpan"> {

@@ -10,7 +10,7 @@ import { periodCycle } from "./period-cycle.ts";
 import { periodLoop } from "./period-loop.ts";
 import { reportCycle } from "./report-cycle.ts";
 import { sentFailure } from "./sent-failure.ts";
-import { holderName, systemClock } from "./system.ts";
+import { holderName, systemClock, systemDeadline } from "./system.ts";
 import { webhookTaker } from "./take-webhook.ts";
 
 /** The thread that owns the Store: it drains journals, closes windows and reports, off the request's way. */
@@ -97,7 +97,7 @@ port.on("message", (message: ToWorker) => {
     case "close":
       closing = true;
       void inTurn(async () => {
-        await Promise.all([...callsUnderWay, periods.done()]);
+        await Promise.race([Promise.all([...callsUnderWay, periods.done()]), systemDeadline(limits.closingCallsMs)]);
         await takeAll();
         await node?.close();
       }).then(
@@ -134,6 +134,9 @@ async function openHost(opened: MeterNode): Promise<WriterHost> {
   const { writerHost } = await import("./host.ts");
   const made = writerHost(opened, { drainedAt: () => drainedAt });
   await made.sessions.finishAll();
+  const { finishMeters } = await import("./unfinished-meters.ts");
+  // Beside all calls: the past may be long.
+  finishMeters(made).catch((error: unknown) => (closing ? undefined : noticeOf(error, "METER_STORE_FAILED")));
   return made;
 }
 

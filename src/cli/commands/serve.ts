@@ -9,7 +9,7 @@ import { findConfig } from "../../runtime/load-config.ts";
 import { listenHttp } from "../../runtime/http-listener.ts";
 import type { Notice } from "../../runtime/notice.ts";
 import { configReloader } from "../../runtime/reload.ts";
-import { assertServiceSafe, openService, type Service } from "../../runtime/service.ts";
+import { assertServiceSafe, openService, type Service } from "../../runtime/http-service.ts";
 import { LOG_LEVELS, serviceLogger, type LogLevel } from "../../runtime/service-log.ts";
 import { stderrLogger, systemClock } from "../../runtime/system.ts";
 import { startWorker, type WorkerLink } from "../../runtime/worker-link.ts";
