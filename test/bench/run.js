@@ -21,6 +21,9 @@ const FULL = {
   drainRounds: 3,
   matchingRounds: 25,
   memoryRequests: 1_000_000,
+  queryEvents: 10_000_000,
+  queryCompanies: 2_000,
+  queryRounds: 15,
 };
 
 const QUICK = {
@@ -35,6 +38,9 @@ const QUICK = {
   drainRounds: 1,
   matchingRounds: 9,
   memoryRequests: 200_000,
+  queryEvents: 1_000_000,
+  queryCompanies: 500,
+  queryRounds: 5,
 };
 
 const { values: options, positionals } = parseArgs({
