@@ -18,17 +18,24 @@ interface Rig {
   readonly revoke: (text: string) => Promise<unknown>;
   /** How often the keys were asked for. */
   readonly asked: () => number;
-  /** Lets the next answers wait for `release`. */
-  readonly hold: () => { readonly release: () => void };
+  /** Lets answers wait for `release` once they were `read`, until `passOthers`. */
+  readonly hold: () => {
+    readonly read: Promise<unknown>;
+    readonly release: () => void;
+    readonly passOthers: () => void;
+  };
 }
 
 async function rig(): Promise<Rig> {
   const clock = manualClock(START);
   const backend = await hostedBackend({ clock });
+  const gate = new EventEmitter();
   let [asked, held]: [number, Promise<unknown> | null] = [0, null];
   const keyRing = async (query: { readonly known: number | null }): Promise<KeyRing | null> => {
     asked += 1;
-    const [answer, waiting] = [await backend.keyRing(query), held];
+    const answer = await backend.keyRing(query);
+    const waiting = held;
+    gate.emit("read");
     await waiting;
     return answer;
   };
@@ -39,9 +46,13 @@ async function rig(): Promise<Rig> {
     revoke: (text) => backend.revokeKey({ id: text.slice(3, 11), author: "a" }),
     asked: () => asked,
     hold: () => {
-      const gate = new EventEmitter();
-      held = once(gate, "open");
-      return { release: () => void ((held = null), gate.emit("open")) };
+      const opened = once(gate, "open");
+      held = opened;
+      return {
+        read: once(gate, "read"),
+        release: () => void gate.emit("open"),
+        passOthers: () => void (held = null),
+      };
     },
   };
 }
@@ -69,21 +80,25 @@ describe("the keys that are known", () => {
     expect(await keys.find(text)).toBeNull();
   });
 
-  it("are not those of an answer that was under way while a key was revoked", async () => {
-    const { keys, make, revoke, hold } = await rig();
-    const text = await make();
-    const { release } = hold();
-    const before = keys.find(text);
-    // The old answer has been read, and waits; now the key ends, and this process knows.
-    await new Promise((resolve) => void setImmediate(resolve));
-    await revoke(text);
-    keys.forget();
-    const after = keys.find(text);
-    release();
-    await before;
-    expect(await after).toBeNull();
-    expect(await keys.find(text)).toBeNull();
-  });
+  it.each(["first", "last"])(
+    "are not those of an answer that was under way when a key ended, if it comes %s",
+    async (order) => {
+      const { keys, make, revoke, hold } = await rig();
+      const text = await make();
+      const { read, release, passOthers } = hold();
+      const before = keys.find(text);
+      await read;
+      // The old answer has been read, and waits; now the key ends, and this process knows.
+      await revoke(text);
+      keys.forget();
+      passOthers();
+      if (order === "first") release();
+      else expect(await keys.find(text)).toBeNull();
+      release();
+      await before;
+      expect(await keys.find(text)).toBeNull();
+    },
+  );
 
   it("are without any only until the first is made", async () => {
     const { keys, make, revoke } = await rig();
