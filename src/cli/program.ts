@@ -15,10 +15,14 @@ import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { exportCommand } from "./commands/export.ts";
 import { heldCommand } from "./commands/held.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { initCommand } from "./commands/init.ts";
 import { outboxCommand } from "./commands/outbox.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { provisionCommand } from "./commands/provision.ts";
+import { purgeCommand } from "./commands/purge.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
+import { recordsCommand } from "./commands/records.ts";
 import { reconcileCommand } from "./commands/reconcile.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -35,12 +39,16 @@ const COMMANDS = [
   stripeLocalCommand,
   devCommand,
   serveCommand,
+  keysCommand,
   checkCommand,
   previewCommand,
   explainCommand,
   usageCommand,
   eventsCommand,
   heldCommand,
+  provisionCommand,
+  recordsCommand,
+  purgeCommand,
   statusCommand,
   reportCommand,
   reconcileCommand,

@@ -13,7 +13,7 @@ import {
   type MeterbookClientError,
   type SentProblem,
 } from "./client-error.ts";
-import { callService, type Answer, type ServiceCall, type ServiceOptions } from "./service.ts";
+import { callService, type Answer, type ServiceCall, type ServiceOptions } from "./service-call.ts";
 
 /** How often and how patiently calls are made. */
 export interface AttemptOptions extends ServiceOptions {
@@ -27,23 +27,32 @@ export interface AttemptOptions extends ServiceOptions {
 /** An answer that is worth reading. */
 export type Answered = Extract<Answer, { kind: "answered" }>;
 
+/** A call that was given up: the last answer, after so many tries; no answer when the client was closed meanwhile. */
+export interface GivenUp {
+  readonly kind: "given_up";
+  readonly last: Answer | null;
+  readonly tries: number;
+}
+
 /**
- * Makes a call until it is answered with something else than 429 or 5xx, or the tries are used up: then what that means,
- * as an error. Each try sends the same text, so the same ids.
+ * Makes a call until it is answered with something else than 429 or 5xx, or the tries are used up. Each try sends the
+ * same text, so the same ids.
  */
 export async function callPatiently(
   options: AttemptOptions,
   call: ServiceCall,
   stop: AbortSignal,
-): Promise<Answered | MeterbookClientError> {
+): Promise<Answered | GivenUp> {
   for (let tries = 0; ; tries++) {
     const answer = await callService(options, call, stop);
-    if (stop.aborted && answer.kind === "unanswered") return new ClosedError();
+    if (stop.aborted && answer.kind === "unanswered") return { kind: "given_up", last: null, tries };
     if (answer.kind === "answered" && !isWorthAnotherTry(answer.status)) return answer;
     const wait = waitMs(answer, tries, options);
-    if (tries >= options.retries || wait > options.retryAfterMaxMs) return failureOf(answer, tries + 1);
+    if (tries >= options.retries || wait > options.retryAfterMaxMs) {
+      return { kind: "given_up", last: answer, tries: tries + 1 };
+    }
     await stoppable(options, wait, stop);
-    if (stop.aborted) return new ClosedError();
+    if (stop.aborted) return { kind: "given_up", last: null, tries };
   }
 }
 
@@ -57,21 +66,26 @@ function waitMs(answer: Answer, tries: number, { random }: AttemptOptions): numb
   return Math.max(jitter, answer.kind === "answered" ? (answer.retryAfterMs ?? 0) : 0);
 }
 
-function failureOf(answer: Answer, tries: number): MeterbookClientError {
-  const often = tries === 1 ? "once" : `${tries} times`;
-  if (answer.kind === "unanswered") {
-    const { isTimeout, cause } = answer;
-    if (isTimeout) return new TimeoutError(`tried ${often} without an answer in time`, { cause });
-    return new UnavailableError(`tried ${often}, and the service cannot be reached`, null, { cause });
-  }
-  const { status, retryAfterMs } = answer;
-  const message = `tried ${often}, and the service answered ${status}${detailOf(answer.body)}`;
-  if (status === 429) return new RateLimitedError(message, retryAfterMs, { status });
-  return new UnavailableError(message, retryAfterMs, { status });
+/** What an answer that grants nothing, or none at all, means for an event. */
+export function failureOf(answer: Answered | GivenUp, eventId?: string): MeterbookClientError {
+  return answer.kind === "answered" ? refusalOf(answer, eventId) : lossOf(answer, eventId);
 }
 
-/** What an answer that grants nothing means. */
-export function refusalOf({ status, body, retryAfterMs }: Answered, eventId?: string): MeterbookClientError {
+function lossOf({ last, tries }: GivenUp, eventId: string | undefined): MeterbookClientError {
+  if (last === null) return new ClosedError({ eventId });
+  const often = tries === 1 ? "once" : `${tries} times`;
+  if (last.kind === "unanswered") {
+    const { isTimeout, cause } = last;
+    if (isTimeout) return new TimeoutError(`tried ${often} without an answer in time`, { eventId, cause });
+    return new UnavailableError(`tried ${often}, and the service cannot be reached`, null, { eventId, cause });
+  }
+  const { status, retryAfterMs } = last;
+  const message = `tried ${often}, and the service answered ${status}${detailOf(last.body)}`;
+  if (status === 429) return new RateLimitedError(message, retryAfterMs, { eventId, status });
+  return new UnavailableError(message, retryAfterMs, { eventId, status });
+}
+
+function refusalOf({ status, body, retryAfterMs }: Answered, eventId: string | undefined): MeterbookClientError {
   const facts = { status, eventId };
   const message = `the service answered ${status}${detailOf(body)}`;
   switch (status) {

@@ -6,7 +6,7 @@ import type { EventJournal } from "./event-journal.ts";
 import type { ErrorListener } from "./journal-sender.ts";
 import type { QueueBounds } from "./memory-sender.ts";
 import { ownMembers } from "./own-members.ts";
-import type { Fetch } from "./service.ts";
+import type { Fetch } from "./service-call.ts";
 
 /** How a client sends. Only `url` is needed. */
 export interface MeterbookOptions {

@@ -1,5 +1,5 @@
-import { callPatiently, memberOf, problemsOf, refusalOf, type AttemptOptions } from "./attempts.ts";
-import { ConflictError, MeterbookClientError, RejectedError, UnavailableError } from "./client-error.ts";
+import { callPatiently, memberOf, problemsOf, failureOf, type AttemptOptions } from "./attempts.ts";
+import { ConflictError, RejectedError, UnavailableError, type MeterbookClientError } from "./client-error.ts";
 import type { SentEvent } from "./sent-event.ts";
 
 /** An event with the text that is sent of it. */
@@ -47,6 +47,8 @@ export type Outcome =
   | { readonly kind: "moment"; readonly outcome: SessionOutcome }
   | { readonly kind: "failed"; readonly error: MeterbookClientError };
 
+/** Answers by which the call was refused for one of its events, or for their number. */
+const WHOLE: ReadonlySet<number> = new Set([400, 413, 422]);
 const BATCH = "application/cloudevents-batch+json";
 
 /** Sends events in one call, an outcome for each. What is refused as a whole is sent again in halves, until it is known what it is. */
@@ -57,18 +59,16 @@ export async function deliverEvents(
 ): Promise<readonly Outcome[]> {
   const body = `[${parcels.map(({ text }) => text).join(",")}]`;
   const answer = await callPatiently(options, { method: "POST", path: "/v1/events", body, contentType: BATCH }, stop);
-  if (answer instanceof MeterbookClientError) return parcels.map(() => ({ kind: "failed", error: answer }));
-  const results = memberOf(answer.body, "results");
+  const results = answer.kind === "answered" ? memberOf(answer.body, "results") : null;
   if (Array.isArray(results)) return parcels.map(({ event }, at) => outcomeOf(event, resultAt(results, at)));
-  const isWhole = answer.status === 400 || answer.status === 413 || answer.status === 422;
-  if (isWhole && parcels.length > 1) {
+  if (answer.kind === "answered" && WHOLE.has(answer.status) && parcels.length > 1) {
     const half = Math.ceil(parcels.length / 2);
     return [
       ...(await deliverEvents(options, parcels.slice(0, half), stop)),
       ...(await deliverEvents(options, parcels.slice(half), stop)),
     ];
   }
-  return parcels.map(({ event }) => ({ kind: "failed", error: refusalOf(answer, event.id) }));
+  return parcels.map(({ event }) => ({ kind: "failed", error: failureOf(answer, event.id) }));
 }
 
 /** Sends one end of a session. */
@@ -83,10 +83,11 @@ export async function deliverBoundary(
     { method: "POST", path, body: text, contentType: "application/json" },
     stop,
   );
-  if (answer instanceof MeterbookClientError) return { kind: "failed", error: answer };
-  const status = memberOf(answer.body, "status");
-  if (answer.status !== 200 || !isSessionStatus(status)) return { kind: "failed", error: refusalOf(answer, event.id) };
-  return { kind: "moment", outcome: { status, session: sessionOf(memberOf(answer.body, "session")) } };
+  const body = answer.kind === "answered" ? answer.body : null;
+  const status = memberOf(body, "status");
+  if (answer.kind !== "answered" || answer.status !== 200 || !isSessionStatus(status))
+    return { kind: "failed", error: failureOf(answer, event.id) };
+  return { kind: "moment", outcome: { status, session: sessionOf(memberOf(body, "session")) } };
 }
 
 function outcomeOf({ source, id }: SentEvent, result: unknown): Outcome {

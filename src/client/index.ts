@@ -24,6 +24,6 @@ export type { ErrorListener } from "./journal-sender.ts";
 export type { AiMeterUsage, SendingTime } from "./meterbook.ts";
 export type { Instant, SentEvent, TrackedUsage } from "./sent-event.ts";
 export type { SendingStats } from "./sender.ts";
-export type { Fetch } from "./service.ts";
+export type { Fetch } from "./service-call.ts";
 export type { MeterPlace, MeterUsage, SessionMoment } from "./session-boundary.ts";
 export type { TenantCustomer } from "./tenant-customer.ts";

@@ -1,4 +1,4 @@
-import { callPatiently, refusalOf } from "./attempts.ts";
+import { callPatiently, failureOf, memberOf } from "./attempts.ts";
 import { ClosedError, InvalidEventError, MeterbookClientError } from "./client-error.ts";
 import { clientSettings, type ClientSettings, type MeterbookOptions } from "./client-options.ts";
 import type { Outcome, SessionOutcome, TrackResult } from "./delivery.ts";
@@ -92,10 +92,11 @@ export class Meterbook {
     const path = `/v1/customers/by-tenant/${encodeURIComponent(named(tenantId, "/tenantId"))}`;
     if (this.#closing !== null) throw new ClosedError();
     const answer = await callPatiently(this.#settings.attempts, { method: "GET", path }, this.#stop.signal);
-    if (answer instanceof MeterbookClientError) throw answer;
-    if (answer.status === 404) return null;
-    const customer = answer.status === 200 ? customerOf(answer.body) : null;
-    if (customer === null) throw refusalOf(answer);
+    // Any server answers 404 where it knows nothing; only meterbook says so with its code.
+    if (answer.kind === "answered" && answer.status === 404 && memberOf(answer.body, "code") === "METER_NOT_FOUND")
+      return null;
+    const customer = answer.kind === "answered" && answer.status === 200 ? customerOf(answer.body) : null;
+    if (customer === null) throw failureOf(answer);
     return customer;
   }
 
@@ -123,7 +124,7 @@ export class Meterbook {
       const outcome = await this.#send(event, false);
       if (outcome.kind === "failed") tell(outcome.error, event);
     } catch (error) {
-      tell(failureOf(error), event);
+      tell(thrown(error), event);
     }
   }
 
@@ -146,6 +147,6 @@ function unexpected(outcome: Outcome): Error {
   return outcome.kind === "failed" ? outcome.error : new TypeError("an outcome of another kind");
 }
 
-function failureOf(error: unknown): MeterbookClientError {
+function thrown(error: unknown): MeterbookClientError {
   return error instanceof MeterbookClientError ? error : new InvalidEventError("", String(error));
 }

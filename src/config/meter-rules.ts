@@ -14,7 +14,7 @@ const REPORT_NAME_LENGTH_MAX = 100;
 export function checkMeters(root: Place, fieldNames: readonly string[]): readonly MeterDefinition[] {
   const meters = root.child("meters");
   const places = meters?.children() ?? [];
-  if (meters?.node.kind === "map" && places.length === 0)
+  if (meters?.node.kind === "map" && places.length === 0 && !root.has("guides"))
     meters.warn("there are no meters: events are kept, nothing is counted", { onKey: true });
   const definitions = places.map((meter) => checkMeter(meter, fieldNames));
   checkReportNames(places, definitions);

@@ -1,6 +1,7 @@
 import type { Json } from "./event.ts";
 import { checkIdentifier } from "./event-rules.ts";
 import { parseInstant } from "./instant-text.ts";
+import { weightOf } from "./json-weight.ts";
 import { isJsonMedia, readMedia } from "./media-type.ts";
 import { shown } from "./scalar.ts";
 
@@ -170,29 +171,6 @@ function checkContent(
   if (weight > eventLengthMax) say("", `an event has at most ${eventLengthMax} characters`);
 }
 
-/** What a value adds to the length of an event so far; negative when it is deeper than allowed. */
-function weightOf(value: Json, depthLeft: number, before: number): number {
-  if (typeof value === "string") return before + value.length;
-  if (typeof value !== "object" || value === null) return before + SCALAR_LENGTH;
-  if (depthLeft === 0) return -1;
-  let weight = before + SCALAR_LENGTH;
-  if (isList(value)) {
-    for (const inner of value) if ((weight = weightOf(inner, depthLeft - 1, weight)) < 0) return -1;
-    return weight;
-  }
-  for (const name of Object.keys(value)) {
-    weight = weightOf(value[name] ?? null, depthLeft - 1, weight + name.length);
-    if (weight < 0) return -1;
-  }
-  return weight;
-}
-
-const SCALAR_LENGTH = 4;
-
-function isList(value: Json): value is readonly Json[] {
-  return Array.isArray(value);
-}
-
 function pointerOf(name: string): string {
   return name === "" ? "" : `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
@@ -200,5 +178,5 @@ function pointerOf(name: string): string {
 /** A value for people; one with parts is not written out, since it may be as large and deep as its sender likes. */
 function sayJson(value: Json | undefined): string {
   if (typeof value !== "object" || value === null) return shown(value);
-  return isList(value) ? "a list" : "an object";
+  return Array.isArray(value) ? "a list" : "an object";
 }

@@ -226,7 +226,18 @@ function overlap(names: readonly string[], place: readonly string[]): boolean {
 }
 
 function faultSentence(place: string, reason: HoldReason): string {
-  if (reason === "body_too_large") return `${place} is larger than what is read`;
-  if (reason === "body_not_json") return `${place} is not JSON`;
-  return `${place} could not be captured: ${reason}`;
+  const said = faultSentences[reason];
+  return said === undefined ? `${place} could not be captured: ${reason}` : `${place} ${said}`;
 }
+
+const faultSentences: Readonly<Partial<Record<HoldReason, string>>> = {
+  body_too_large: "is larger than what is read",
+  body_not_json: "is not JSON",
+  invalid_record: "is not as the guide wants it",
+  missing_value: "is missing",
+  not_a_number: "is not a number",
+  negative_value: "is negative",
+  bad_timestamp: "is no instant",
+  no_meter: "has no meter for the record",
+  inactive: "is outside of what the meters take",
+};

@@ -26,7 +26,8 @@ export function isSameContent(a: UsageEvent, b: UsageEvent): boolean {
 
 /** What the sender himself said. */
 function statement(event: UsageEvent, isTimeStated: boolean): string {
-  const isPayerFound = ownMember(event, "subject") !== undefined;
+  // An operator who corrects an event may state its payer.
+  const isPayerFound = ownMember(event, "subject") !== undefined && ownMember(event, "corrects") === undefined;
   return canonicalEvent({
     ...event,
     ...(isTimeStated ? {} : { time: 0 }),

@@ -69,7 +69,7 @@ function standsInTheWay(api: MeterDefinition, wanted: MeterDefinition): boolean 
 }
 
 /** The newest version of each meter, in the order in which the meters were first stored. */
-export function latestVersions(versions: readonly MeterVersion[]): Map<string, MeterVersion> {
+function latestVersions(versions: readonly MeterVersion[]): Map<string, MeterVersion> {
   const latest = new Map<string, MeterVersion>();
   for (const version of versions.map(ownMembers)) {
     const known = latest.get(version.definition.key);

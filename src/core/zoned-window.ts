@@ -11,9 +11,9 @@ export type ZonedWindow =
 /** One way to cut the time of one zone. It remembers the windows that it found, so that looking up many instants costs little. */
 export interface ZonedWindows {
   /** The window that holds this instant, milliseconds UTC. */
-  spanOf(time: number): WindowSpan;
+  readonly spanOf: (time: number) => WindowSpan;
   /** The windows that touch [from, to), oldest first and without gaps. */
-  spansOf(from: number, to: number): Generator<WindowSpan, void, undefined>;
+  readonly spansOf: (from: number, to: number) => Generator<WindowSpan, void, undefined>;
 }
 
 const MINUTE_MS = 60_000;
@@ -54,20 +54,11 @@ export function zonedWindows(window: ZonedWindow, zone: string): ZonedWindows {
 type SpanFinder = (time: number) => WindowSpan;
 
 function spanFinder({ unit, count }: ZonedWindow, offsets: OffsetSpans): SpanFinder {
-  switch (unit) {
-    case "minute":
-      if (!Number.isInteger(count) || count < 1 || MINUTES_PER_DAY % count !== 0)
-        throw invalid("/window", `Windows of ${count} minutes do not divide a day: use a divisor of 1440.`);
-      return count === MINUTES_PER_DAY ? dateFinder("day", offsets) : clockFinder(count * MINUTE_MS, offsets);
-    case "hour":
-      return clockFinder(HOUR_MS, offsets);
-    case "day":
-    case "week":
-    case "month":
-    case "quarter":
-    case "year":
-      return dateFinder(unit, offsets);
-  }
+  if (unit === "hour") return clockFinder(HOUR_MS, offsets);
+  if (unit !== "minute") return dateFinder(unit, offsets);
+  if (!Number.isInteger(count) || count < 1 || MINUTES_PER_DAY % count !== 0)
+    throw invalid("/window", `Windows of ${count} minutes do not divide a day: use a divisor of 1440.`);
+  return count === MINUTES_PER_DAY ? dateFinder("day", offsets) : clockFinder(count * MINUTE_MS, offsets);
 }
 
 function clockFinder(widthMs: number, offsets: OffsetSpans): SpanFinder {

@@ -308,8 +308,13 @@ export const limits = {
   apiMetersMax: 1_000,
   /** Labels of one meter of the API. */
   meterLabelsMax: 32,
-  /** Buckets that a new meter's past may have, all at once in memory; beyond it the meter is refused, and eventFrom can be later. */
-  backfillBucketsMax: 1_000_000,
+  /**
+   * The past of a meter is counted at once where the store has so few events; else step by step, newest first: a step that
+   * comes to more buckets is made smaller, down to one bucket's width, so that memory is bounded.
+   */
+  backfillBucketsMax: 50_000,
+  /** Width of event time of the first step. */
+  backfillStepMs: 86_400_000,
 
   // --- questions about usage: beyond each, METER_REQUEST_INVALID says what to ask instead ---
   /** Rows of one answer. */
@@ -346,6 +351,8 @@ export const limits = {
   sinkTimeoutMs: 15_000,
   /** … of which no more than this is read. */
   sinkAnswerBytesMax: 64 * 1024,
+  /** Ended periods are looked for this often, and pending records handed over. */
+  periodsEveryMs: 5_000,
   /** End of a file of final records in which one that was written before a crash is looked for. */
   sinkTailBytesMax: 1024 * 1024,
 

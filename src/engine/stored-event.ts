@@ -87,6 +87,7 @@ export interface EventQuery extends TimeRange {
 export interface SpanQuery extends TimeRange {
   /** Only events after this one in that order. */
   readonly after?: { readonly time: number; readonly seq: number } | undefined;
+  readonly type?: string;
   /** Only events without open holds. */
   readonly unheld?: boolean;
   readonly limit: number;

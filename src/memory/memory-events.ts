@@ -169,9 +169,10 @@ export class MemoryEvents {
     return this.matching(query).slice(0, query.limit).map(stored);
   }
 
-  span({ from, to, after, unheld, limit }: SpanQuery): StoredEvent[] {
+  span({ from, to, after, type, unheld, limit }: SpanQuery): StoredEvent[] {
     const found = this.kept.filter(
-      ({ seq, event: { time }, holds }) =>
+      ({ seq, event, event: { time }, holds }) =>
+        (type === undefined || event.type === type) &&
         (from === undefined || time >= from) &&
         (to === undefined || time < to) &&
         (after === undefined || time > after.time || (time === after.time && seq > after.seq)) &&

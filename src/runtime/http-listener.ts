@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
 
 import { MeterbookError } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
@@ -8,8 +8,11 @@ export interface HttpListener {
   /** `http://127.0.0.1:8888`, with the port that it got. */
   readonly url: string;
   readonly port: number;
-  /** Takes no further connections; resolves when the last one is closed, those that are still open after the time cut off. */
-  close(timeoutMs: number): Promise<void>;
+  /**
+   * Takes no further connections, and resolves when the last one is closed: idle ones once `answered` resolves, those
+   * that are still at work after the time are cut off.
+   */
+  close(answered: Promise<void>, timeoutMs: number): Promise<void>;
 }
 
 /** Listens with bounds on what strangers can hold open. METER_OPTION_INVALID when the address cannot be had. */
@@ -17,6 +20,8 @@ export async function listenHttp(
   listener: RequestListener,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<HttpListener> {
+  const atWork = new Set<ServerResponse>();
+  let isClosing = false;
   const server = createServer(
     {
       maxHeaderSize: limits.httpHeaderBytesMax,
@@ -26,7 +31,13 @@ export async function listenHttp(
       connectionsCheckingInterval: limits.httpConnectionsCheckMs,
       noDelay: true,
     },
-    listener,
+    (request, response) => {
+      atWork.add(response);
+      response.once("close", () => atWork.delete(response));
+      // A caller that goes on over its open connection would keep a stopping service for ever.
+      if (isClosing) response.shouldKeepAlive = false;
+      listener(request, response);
+    },
   );
   server.maxConnections = limits.httpConnectionsMax;
   await new Promise<void>((resolve, reject) => {
@@ -40,14 +51,16 @@ export async function listenHttp(
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${taken}`,
     port: taken,
-    close: (timeoutMs) =>
-      new Promise((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-      }),
+    close: async (answered, timeoutMs) => {
+      isClosing = true;
+      const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+      for (const response of atWork) if (!response.headersSent) response.shouldKeepAlive = false;
+      const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+      await answered;
+      server.closeIdleConnections();
+      await closed;
+      clearTimeout(cut);
+    },
   };
 }
 

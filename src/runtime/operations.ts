@@ -19,8 +19,9 @@ import { labelValues } from "../engine/usage/label-values.ts";
 import { askMeter, refusedUsage } from "./asked-meter.ts";
 import { readFigures } from "./figures.ts";
 import type { ReaderHost, WriterHost } from "./host.ts";
-import { withTurns } from "./with-turns.ts";
 import { reads, writes, type AnyOperation, type Operations } from "./operation.ts";
+import { periodReadings, periodWritings } from "./period-operations.ts";
+import { withTurns } from "./with-turns.ts";
 
 const LONG = limits.serverLongCallTimeoutMs;
 
@@ -35,7 +36,7 @@ const OPERATIONS: Operations = {
   // --- meters ---
   listMeters: reads(listMeters),
   getMeter: reads(getMeter),
-  previewMeter: reads(({ store }, draft) => previewNewMeter({ store: withTurns(store) }, draft), LONG),
+  previewMeter: reads((host, draft) => previewNewMeter(turning(host), draft), LONG),
   createMeter: writes(async (host, order) => (await createMeter(turning(host), order)).meter, LONG),
   updateMeter: writes(async (host, order) => (await updateMeter(turning(host), order)).meter, LONG),
   deleteMeter: writes(async (host, order) => deleteMeter(host, order)),
@@ -110,6 +111,24 @@ const OPERATIONS: Operations = {
     const events = await store.events({ order: "oldest", limit, ...query });
     return { events, next: events.length < limit ? null : (events.at(-1)?.seq ?? null) };
   }),
+
+  // --- meter types, customers' meters, records ---
+  listMeterTypes: reads(periodReadings.listMeterTypes),
+  getMeterType: reads(periodReadings.getMeterType),
+  listBuckets: reads(periodReadings.listBuckets),
+  getBucket: reads(periodReadings.getBucket),
+  listFinalRecords: reads(periodReadings.listFinalRecords),
+  listSuspended: reads(periodReadings.listSuspended),
+  countSuspended: reads(periodReadings.countSuspended),
+  createMeterType: writes(periodWritings.createMeterType),
+  updateMeterType: writes(periodWritings.updateMeterType),
+  deleteMeterType: writes(periodWritings.deleteMeterType),
+  createBucket: writes(periodWritings.createBucket),
+  updateBucket: writes(periodWritings.updateBucket),
+  deleteBucket: writes(periodWritings.deleteBucket),
+  purgeBuckets: writes(periodWritings.purgeBuckets),
+  takeRecords: writes(periodWritings.takeRecords),
+  replayRecord: writes(periodWritings.replayRecord),
 };
 
 function turning({ store, ...tools }: RegistryTools): RegistryTools {

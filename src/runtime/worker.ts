@@ -6,6 +6,8 @@ import { limits } from "../engine/limits.ts";
 import type { BackendCall, FromWorker, ToWorker, WebhookCall, WebhookReply, WorkerOrder } from "./messages.ts";
 import type { WriterHost } from "./host.ts";
 import { openNode, type MeterNode } from "./node.ts";
+import { periodCycle } from "./period-cycle.ts";
+import { periodLoop } from "./period-loop.ts";
 import { reportCycle } from "./report-cycle.ts";
 import { sentFailure } from "./sent-failure.ts";
 import { holderName, systemClock } from "./system.ts";
@@ -95,7 +97,7 @@ port.on("message", (message: ToWorker) => {
     case "close":
       closing = true;
       void inTurn(async () => {
-        await Promise.all(callsUnderWay);
+        await Promise.all([...callsUnderWay, periods.done()]);
         await takeAll();
         await node?.close();
       }).then(
@@ -194,6 +196,11 @@ function loop(delayMs: number, work: () => Promise<number | void>, failure: stri
 loop(limits.drainEveryMs, takeAll, "METER_STORE_UNREADABLE");
 loop(limits.purgeFirstMs, purge, "METER_STORE_UNREADABLE");
 reportLoop();
+const periods = periodLoop({
+  isClosing: () => closing,
+  round: async () => void (await periodCycle(await ready(), { clock: systemClock, isStopped: () => closing })),
+  onFailure: (error) => noticeOf(error, "METER_STORE_UNREADABLE"),
+});
 
 /** Reporting waits for the network, so it must not stand in the drain's turn: the store's own transactions keep them apart. */
 function reportLoop(): void {

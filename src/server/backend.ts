@@ -24,6 +24,7 @@ import type { ApiKey, ApiKeyDraft, CreatedKey, KeyRing } from "../engine/registr
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
 import type { Explanation } from "../engine/usage/explain.ts";
 
+import type { PeriodBackend } from "./period-backend.ts";
 import type { CreatedPortalToken, PortalToken, PortalTokenOrder } from "../engine/registry/portal-tokens.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
 
@@ -66,7 +67,7 @@ export interface HeldUsage {
  * What the HTTP service asks of the engine. Every call takes one plain value and answers a plain one, so that it can
  * cross threads; a failure is a MeterbookError whose code says which HTTP status it is. `author` is kept in histories.
  */
-export interface Backend {
+export interface Backend extends PeriodBackend {
   readonly settings: Settings;
 
   // --- events ---

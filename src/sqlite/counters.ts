@@ -4,6 +4,7 @@ import type { Connection } from "./connection.ts";
 /** Whole numbers about the file itself. */
 export type MetaName =
   | "days_stale"
+  | "days_events"
   | "bucket_ms"
   | "purged_seq"
   | "purged_until"
@@ -27,6 +28,15 @@ export function addCounter(connection: Connection, name: MetaName, difference: n
   connection
     .sql("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value")
     .run(name, difference);
+}
+
+/**
+ * Counts stored or purged events. The second counter is for the days: a process of an older release counts only with the
+ * first, and writes buckets without days.
+ */
+export function countEvents(connection: Connection, difference: number): void {
+  addCounter(connection, "events", difference);
+  addCounter(connection, "days_events", difference);
 }
 
 /** The greatest arrival number that was given out, purged events included; 0 = none. */

@@ -4,7 +4,7 @@ import type { UsageQuery } from "../engine/ports.ts";
 import { mergeInto } from "./bucket-merge.ts";
 import { aggregateIn, readBuckets, readLeanBuckets } from "./bucket-query.ts";
 import type { Connection } from "./connection.ts";
-import { getMeta } from "./counters.ts";
+import { getMeta, putMeta } from "./counters.ts";
 
 /**
  * Usage by UTC day: what the buckets of a day add up to, written in the transactions that change them. Not for `unique`,
@@ -34,13 +34,13 @@ export function recomputeDays(connection: Connection, changed: readonly BucketKe
 export function replaceDays(connection: Connection, all: readonly Bucket[]): void {
   connection.sql("DELETE FROM days").run();
   addDays(connection, all);
-  connection.sql("DELETE FROM meta WHERE name = 'days_stale'").run();
+  settleDays(connection);
 }
 
 /** The days that touch the query's range. */
 export function readDays(connection: Connection, query: UsageQuery): Bucket[] {
   const { meter } = ownMembers(query);
-  if (getMeta(connection, "days_stale") !== null) return addedUp(connection, query);
+  if (!areSettled(connection)) return addedUp(connection, query);
   if (meter === undefined) {
     const unique = addedUp(connection, query).filter(({ aggregate }) => aggregate === "unique");
     return [...readBuckets(connection, "days", query, DAY_MS), ...unique];
@@ -52,9 +52,9 @@ export function readDays(connection: Connection, query: UsageQuery): Bucket[] {
   return readLeanBuckets(connection, "days", { ...query, meter }, DAY_MS, aggregate);
 }
 
-/** Adds up the buckets of a file that an older release made, one company's after another's. Runs inside a write transaction. */
+/** Adds up the buckets that an older release wrote, one company's after another's. Runs inside a write transaction. */
 export function rollUp(connection: Connection): void {
-  if (getMeta(connection, "days_stale") === null) return;
+  if (areSettled(connection)) return;
   connection.sql("DELETE FROM days").run();
   const pairs = connection.sql<[number, number]>("SELECT DISTINCT meter, company FROM buckets").raw().all();
   for (const [meter, company] of pairs) {
@@ -62,7 +62,19 @@ export function rollUp(connection: Connection): void {
     if (aggregateIn(connection, "buckets", query.meter) !== "unique")
       addDays(connection, readBuckets(connection, "buckets", query, 1));
   }
+  settleDays(connection);
+}
+
+/** Whether the days are what the buckets add up to: not before the first adding up, nor when an older release stored events since. */
+function areSettled(connection: Connection): boolean {
+  if (getMeta(connection, "days_stale") !== null) return false;
+  return getMeta(connection, "events") === getMeta(connection, "days_events");
+}
+
+function settleDays(connection: Connection): void {
   connection.sql("DELETE FROM meta WHERE name = 'days_stale'").run();
+  const events = getMeta(connection, "events");
+  if (events !== null) putMeta(connection, "days_events", events);
 }
 
 function addedUp(connection: Connection, query: UsageQuery): Bucket[] {

@@ -29,7 +29,7 @@ export function readEvents(connection: Connection, query: EventQuery): StoredEve
 }
 
 /** A page of events by event time, from the index of times: events outside the span are not touched. */
-export function readSpan(connection: Connection, { from, to, after, unheld, limit }: SpanQuery): StoredEvent[] {
+export function readSpan(connection: Connection, { from, to, after, type, unheld, limit }: SpanQuery): StoredEvent[] {
   const conditions: string[] = [];
   const bounds: number[] = [];
   const where = (condition: string, ...values: readonly number[]): void => {
@@ -39,6 +39,7 @@ export function readSpan(connection: Connection, { from, to, after, unheld, limi
   if (from !== undefined) where("time >= ?", from);
   if (to !== undefined) where("time < ?", to);
   if (after !== undefined) where("(time, seq) > (?, ?)", after.time, after.seq);
+  if (type !== undefined) where("type = ?", connection.names.find(type) ?? -1);
   if (unheld === true) where("NOT EXISTS (SELECT 1 FROM holds WHERE holds.seq = events.seq)");
   const filter = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
   const rows = connection

@@ -5,7 +5,7 @@ import { foldCounts, type Bucket, type CountedValue } from "../core/usage.ts";
 import type { AmendStatus, Count, Hold, IngestEntry, IngestStatus, StoredAmendment } from "../engine/ports.ts";
 import { addArchive, addUsage } from "./bucket-rows.ts";
 import type { Connection } from "./connection.ts";
-import { addCounter, getMeta, lastSeq } from "./counters.ts";
+import { addCounter, countEvents, getMeta, lastSeq } from "./counters.ts";
 import { EVENT_COLUMN_COUNT, EVENT_COLUMNS, eventOfRow, pushEventColumns, type EventRow } from "./event-row.ts";
 import { insertRows } from "./multi-row.ts";
 import { storedText } from "./stored-text.ts";
@@ -68,7 +68,7 @@ class Intake {
     insertHoldRows(connection, this.holdRows);
     if (this.duplicates > 0) addCounter(connection, "duplicates", this.duplicates);
     const stored = this.statuses.filter((status) => status === "stored").length;
-    if (stored > 0) addCounter(connection, "events", stored);
+    if (stored > 0) countEvents(connection, stored);
     return this.statuses;
   }
 
@@ -179,7 +179,7 @@ export function purgeEvents(
     .run(until);
   const remove = connection.sql("DELETE FROM events WHERE seq = ?");
   for (const seq of asked) remove.run(seq);
-  addCounter(connection, "events", -asked.length);
+  countEvents(connection, -asked.length);
   addCounter(connection, "purged", asked.length);
   return asked.length;
 }

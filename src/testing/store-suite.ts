@@ -4,6 +4,7 @@ import { bookCases } from "./store-suite/book-cases.ts";
 import { additionCases, changeCases } from "./store-suite/change-cases.ts";
 import { closingCases } from "./store-suite/closing-cases.ts";
 import { correctionCases } from "./store-suite/correction-cases.ts";
+import { dayCases } from "./store-suite/day-cases.ts";
 import { eventCases } from "./store-suite/event-cases.ts";
 import { factCases } from "./store-suite/fact-cases.ts";
 import { heldCases } from "./store-suite/held-cases.ts";
@@ -40,6 +41,7 @@ const CASES: readonly StoreCase[] = [
   ...eventCases,
   ...sentCases,
   ...usageCases,
+  ...dayCases,
   ...correctionCases,
   ...outboxCases,
   ...closingCases,

@@ -3,6 +3,7 @@ import { measureInProcess } from "./in-process.js";
 import { measureMatching } from "./matching.js";
 import { measureMemory } from "./memory.js";
 import { measurePaths } from "./paths.js";
+import { measureServe } from "./serve.js";
 import { measureServers } from "./servers.js";
 
 /** What can be measured, by name, in the order in which it is. */
@@ -13,4 +14,5 @@ export const PARTS = {
   matching: measureMatching,
   memory: measureMemory,
   paths: measurePaths,
+  serve: measureServe,
 };

@@ -21,6 +21,8 @@ const FULL = {
   drainRounds: 3,
   matchingRounds: 25,
   memoryRequests: 1_000_000,
+  servedEvents: 1_000_000,
+  servedPosts: 30_000,
 };
 
 const QUICK = {
@@ -35,6 +37,8 @@ const QUICK = {
   drainRounds: 1,
   matchingRounds: 9,
   memoryRequests: 200_000,
+  servedEvents: 200_000,
+  servedPosts: 6_000,
 };
 
 const { values: options, positionals } = parseArgs({

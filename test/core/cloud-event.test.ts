@@ -116,6 +116,7 @@ describe("content modes", () => {
     ["json"],
     [`${STRUCTURED}; charset=latin1`],
     [`${STRUCTURED}; charset=utf-8; charset=utf-16`],
+    [`${STRUCTURED}; charset=utf-16; charset=utf-8`],
     [`${STRUCTURED} x`],
     ["application/json".padEnd(2_000, " ")],
   ])("refuses the content type %j", (contentType) => {

@@ -59,6 +59,8 @@ describe("content", () => {
     const sent = { ...chatEvent({ id: "1", company: "ann" }), subject: "ann", data: { n: 1 } };
     expect(isSameContent(sent, { ...sent, company: "acme" })).toBe(true);
     expect(isSameContent(sent, { ...sent, company: null })).toBe(true);
+    const corrected = { ...sent, corrects: { source: "app", id: "wrong" } };
+    expect(isSameContent(corrected, { ...corrected, company: "acme" })).toBe(false);
     expect(isSameContent(sent, { ...sent, subject: "bob" })).toBe(false);
     expect(isSameContent(sent, { ...sent, data: { n: 2 } })).toBe(false);
     expect(isSameContent(sent, { ...sent, attributes: { traceid: "t" } })).toBe(false);

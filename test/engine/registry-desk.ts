@@ -12,11 +12,12 @@ let drawn = 0;
 
 export function deskOf(store: Store): Desk {
   const clock = manualClock(START);
-  const random = (size: number): Uint8Array => {
-    drawn += 1;
-    return Uint8Array.from({ length: size }, (_, at) => Math.floor(drawn / 32 ** (size - 1 - at)) % 32);
-  };
-  return { ...registryTools(store, clock, random), clock };
+  return { ...registryTools(store, clock, countUp), clock };
+}
+
+function countUp(size: number): Uint8Array {
+  drawn += 1;
+  return Uint8Array.from({ length: size }, (_, at) => Math.floor(drawn / 32 ** (size - 1 - at)) % 32);
 }
 
 export const AUTHOR = "key:mb_test";

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
@@ -59,3 +60,53 @@ it("the chat API's whole chain ends with Stripe's ledger equal to ours, and says
   expect(demo.stdout).toContain("✓ Stripe's ledger equals ours to the digit");
   expect(demo.code).toBe(0);
 });
+
+it("botbot provisions, meters, tells and purges, and every count is as the tutorial's", async () => {
+  const folder = workspace(null);
+  const { stdout } = await run(process.execPath, [join(examples, "botbot/walk-through.js"), folder]);
+  expect(stdout.trim().split("\n")).toEqual([
+    "provisioned: 6 meter types, 12 meters",
+    "provisioned again: 0 changes",
+    "records: 100, duplicates: 10, suspended: 7",
+    "metered: 83",
+    "golden records: 12, handed over: 12",
+    "Android Sheep  L1_Gemini_Pro  110 API requests of 7 sessions  (AMER 37, APAC 8, EMEA 65)",
+    "Android Sheep  L2_GPT4o  139 API requests of 7 sessions  (AMER 55, APAC 46, EMEA 38)",
+    "Cloud AI  L1_Claude3_Sonnet  197 API requests of 9 sessions  (AMER 77, APAC 81, EMEA 39)",
+    "Cloud AI  L2_Claude3_Opus  111 API requests of 4 sessions  (AMER 36, APAC 36, EMEA 39)",
+    "FinTech Lords  L1_Llama3  96 API requests of 4 sessions  (AMER 19, APAC 74, EMEA 3)",
+    "FinTech Lords  L2_GPT4o  217 API requests of 10 sessions  (AMER 103, APAC 106, EMEA 8)",
+    "Machine Emotions  L1_Claude3_Sonnet  262 API requests of 10 sessions  (AMER 17, APAC 69, EMEA 176)",
+    "Machine Emotions  L2_Claude3_Opus  102 API requests of 4 sessions  (APAC 102)",
+    "Metaverse Mages  L1_Llama3  211 API requests of 8 sessions  (AMER 136, APAC 20, EMEA 55)",
+    "Metaverse Mages  L2_Gemini_Flash  108 API requests of 6 sessions  (AMER 5, APAC 58, EMEA 45)",
+    "Play-to-Earn  L1_Gemini_Pro  213 API requests of 9 sessions  (AMER 43, APAC 95, EMEA 75)",
+    "Play-to-Earn  L2_Gemini_Flash  86 API requests of 5 sessions  (AMER 72, APAC 14)",
+    "in all: 1852 API requests",
+    "purged: 12 meters",
+    "kept: 12 golden records",
+    "verify: all sums match",
+  ]);
+  // The same figures by a way of their own: plain sums over what was sent.
+  const sessions: { sessionId: string; company: string; region: string; apiCallsType: string; apiCalls: number }[] =
+    readFileSync(join(folder, "sessions.ndjson"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  const good = new Map(
+    sessions.filter(({ region }) => region !== "unknown").map((session) => [session.sessionId, session]),
+  );
+  const sums = new Map<string, number>();
+  for (const { company, apiCallsType, apiCalls } of good.values()) {
+    const key = `${company} ${apiCallsType}_API_Requests`;
+    sums.set(key, (sums.get(key) ?? 0) + apiCalls);
+  }
+  const golden: { userId: string; category: string; value: string }[] = readFileSync(
+    join(folder, "golden-records.ndjson"),
+    "utf8",
+  )
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(new Map(golden.map(({ userId, category, value }) => [`${userId} ${category}`, Number(value)]))).toEqual(sums);
+}, 120_000);

@@ -64,9 +64,9 @@ export const PLANTED_BUGS = [
     edits: [
       {
         file: "src/sqlite/sqlite-store.ts",
-        find: "ingest: (entries, recordedAt, meters) =>\n      write(() => {",
+        find: "ingest: async (entries, recordedAt, meters, keep) =>\n      writeKept(c, keep, () => {",
         replace:
-          "ingest: (entries, recordedAt, meters) =>\n      (async (work: () => ReturnType<typeof ingestEntries>) => work())(() => {",
+          "ingest: async (entries, recordedAt, meters) =>\n      (async (_write: unknown, work: () => ReturnType<typeof ingestEntries>) => work())(writeKept, () => {",
       },
     ],
     ...KILL_AT_CALL,

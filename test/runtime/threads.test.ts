@@ -111,6 +111,58 @@ describe("the service's threads", () => {
   );
 
   it(
+    "tell the same failures as the engine does, with their places",
+    async () => {
+      const { backend } = threads().remote;
+      await expect(backend.getMeter({ idOrKey: "nobody" })).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
+      const draft = { key: "made", eventType: "made", aggregate: "count" } as const;
+      const created = await backend.createMeter({ draft, author: "test" });
+      expect(await backend.getMeter({ idOrKey: "made" })).toEqual(created);
+      await expect(backend.createMeter({ draft, author: "test" })).rejects.toMatchObject({ code: "METER_CONFLICT" });
+      const wrong = backend.createMeter({ draft: { ...draft, key: "No Key" }, author: "test" });
+      await expect(wrong).rejects.toMatchObject({
+        code: "METER_REQUEST_INVALID",
+        mistakes: [expect.objectContaining({ pointer: "/key" })],
+      });
+    },
+    SLOW,
+  );
+
+  it(
+    "answer events while a new meter counts the past",
+    async () => {
+      const { backend } = threads().remote;
+      const sent = (name: string, count: number) =>
+        backend.ingest({
+          body: new TextEncoder().encode(
+            JSON.stringify(
+              Array.from({ length: count }, (_, at) => ({
+                specversion: "1.0",
+                id: `${name}-${at}`,
+                source: "s",
+                type: "made",
+                subject: "acme",
+              })),
+            ),
+          ),
+          contentType: "application/cloudevents-batch+json",
+          headers: {},
+          atomic: false,
+        });
+      for (let call = 0; call < 10; call++) await sent(`before-${call}`, 1_000);
+      const order: string[] = [];
+      const draft = { key: "made", eventType: "made", aggregate: "count" } as const;
+      const creating = backend.createMeter({ draft, author: "test" }).then(() => order.push("meter"));
+      const sending = sent("meanwhile", 1).then(() => order.push("event"));
+      await Promise.all([creating, sending]);
+      expect(order).toEqual(["event", "meter"]);
+      const { rows } = await backend.queryMeter({ meter: "made", window: null, zone: "UTC", groupBy: [], fill: false });
+      expect(rows.map(({ value }) => value)).toEqual(["10001"]);
+    },
+    SLOW,
+  );
+
+  it(
     "refuse what comes after they were closed",
     async () => {
       const { link, remote } = threads();

@@ -8,7 +8,7 @@ import { readConfigObject, type Settings } from "../../src/config/index.ts";
 import type { Clock } from "../../src/engine/ports.ts";
 import { writerHost } from "../../src/runtime/host.ts";
 import { localBackend } from "../../src/runtime/local-backend.ts";
-import { openNode } from "../../src/runtime/node.ts";
+import { openNode, type MeterNode } from "../../src/runtime/node.ts";
 import type { Backend } from "../../src/server/backend.ts";
 
 export interface HostedOptions {
@@ -19,7 +19,16 @@ export interface HostedOptions {
 }
 
 /** The real backend on this thread, over a SQLite file of its own that is gone after the test. */
-export async function hostedBackend({ clock, server = {}, meters = {} }: HostedOptions): Promise<Backend> {
+export async function hostedBackend(options: HostedOptions): Promise<Backend> {
+  return (await hosted(options)).backend;
+}
+
+/** The same, with the node that it stands on. */
+export async function hosted({
+  clock,
+  server = {},
+  meters = {},
+}: HostedOptions): Promise<{ readonly backend: Backend; readonly node: MeterNode }> {
   const directory = mkdtempSync(join(tmpdir(), "meterbook-server-"));
   const settings = settingsIn(directory, { version: 1, storage: { path: "meter.db" }, meters, server });
   const node = await openNode({
@@ -33,7 +42,7 @@ export async function hostedBackend({ clock, server = {}, meters = {} }: HostedO
     await node.close();
     rmSync(directory, { recursive: true });
   });
-  return localBackend(writerHost(node, { clock }));
+  return { backend: localBackend(writerHost(node, { clock })), node };
 }
 
 function settingsIn(directory: string, value: object): Settings {

@@ -81,6 +81,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>((store) => rebuildHalf(store)) },
 );
 
+const USAGE_FILTERS = [
+  {},
+  { meter: "m_sum" },
+  { company: "acme" },
+  { meter: "m_unique", company: "beta" },
+  ...[{}, { meter: "m_sum" }, { meter: "m_latest" }, { meter: "m_unique" }, { meter: "m_min", company: "acme" }].map(
+    (filter) => ({ ...filter, grain: "day" }) as const,
+  ),
+];
+
 function amending([{ event: of, counts, holds }, payer, closes]: [
   IngestEntry,
   string | undefined,
@@ -156,9 +166,7 @@ async function answers(store: Store): Promise<unknown> {
     found: await store.findEvents("3"),
     buckets: await Promise.all(
       ranges.flatMap((range) =>
-        [{}, { meter: "m_sum" }, { company: "acme" }].map(async (filter) =>
-          sortedBuckets(await store.buckets({ ...range, ...filter })),
-        ),
+        USAGE_FILTERS.map(async (filter) => sortedBuckets(await store.buckets({ ...range, ...filter }))),
       ),
     ),
     archive: sortedBuckets(await store.archivedBuckets()),

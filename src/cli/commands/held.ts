@@ -7,16 +7,17 @@ import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, limitOption } from "../instants.ts";
 import { cutHint, grouped, instant, stamp, visible, type Output } from "../output.ts";
+import { heldReplayCommand } from "./held-replay.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
 interface AssignOptions extends CommonOptions {
   readonly company: string;
 }
 
-/** `meterbook held list | assign`: usage that is kept but not counted, and the way to count it. */
+/** `meterbook held list | assign | replay`: usage that is kept but not counted, and the ways to count it. */
 export function heldCommand(): Command {
   const held = new Command("held")
-    .addHelpText("after", "\nBoth take --json, --config and --db.\nExample: meterbook held list --json")
+    .addHelpText("after", "\nAll take --json, --config and --db.\nExample: meterbook held list --json")
     .description("Show usage that is held with its reason, and assign events to a company");
   held
     .command("list", { isDefault: true })
@@ -37,6 +38,7 @@ export function heldCommand(): Command {
     .action(async (ids: string[], options: AssignOptions) => {
       process.exitCode = await withNode(options, (node, out) => assign(node, ids, options.company, out));
     });
+  held.addCommand(heldReplayCommand());
   return held;
 }
 
@@ -93,15 +95,20 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
   for (const way of waysOut(rows, reports)) out.hint(way);
 }
 
+const isRecord = ({ source }: HeldRow): boolean => source.startsWith("guide/");
 const isOwnerless = ({ reason }: HeldRow): boolean => reason === "no_company";
 const isUnmatched = ({ reason }: OutboxRow): boolean => reason === "no_customer";
 
 /** What an operator can do about what is listed, and about nothing else. */
 function waysOut(rows: readonly HeldRow[], reports: readonly OutboxRow[]): readonly string[] {
   const ways: readonly (readonly [boolean, string])[] = [
-    [rows.some(isOwnerless), "Events without a company: meterbook held assign <event> --company <id>."],
+    [rows.some(isRecord), "Suspended records: meterbook held replay <event> --set data.<field>=<value>."],
     [
-      rows.some((row) => !isOwnerless(row)),
+      rows.some((row) => isOwnerless(row) && !isRecord(row)),
+      "Events without a company: meterbook held assign <event> --company <id>.",
+    ],
+    [
+      rows.some((row) => !isOwnerless(row) && !isRecord(row)),
       "Events without a usable value: meterbook correct replace <event> --meter <meter> --value <n>.",
     ],
     [

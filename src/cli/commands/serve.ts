@@ -86,7 +86,12 @@ async function listenUntilStopped({ options, settings, read, service, logger, st
   const { host, port, basePath } = settings.server;
   await assertServiceSafe(service.backend, host);
   const listener = await listenHttp((request, response) => service.router(request, response), { host, port });
-  const reload = configReloader({ read, current: () => service.backend.settings, adopt: service.adopt, logger });
+  const reload = configReloader({
+    read,
+    current: () => service.backend.settings,
+    adopt: (edited) => service.adopt(edited),
+    logger,
+  });
   const onHangUp = (): void => void reload();
   process.on("SIGHUP", onHangUp);
   const file = findConfig({ config: options.config, directory: process.cwd() });
@@ -96,9 +101,7 @@ async function listenUntilStopped({ options, settings, read, service, logger, st
   process.off("SIGHUP", onHangUp);
   unwatch();
   logger.info({}, "Stopping: no further calls are taken, those under way are answered.");
-  const closed = listener.close(STOP_MS);
-  await service.close(STOP_MS);
-  await closed;
+  await listener.close(service.close(STOP_MS), STOP_MS);
   return exit;
 }
 
@@ -138,14 +141,12 @@ function announce(url: string, settings: Settings, options: ServeOptions, logger
 /** On a terminal a person reads along. */
 function personLogger(level: LogLevel): Logger {
   const written = stderrLogger(level === "debug");
-  const silent = (): void => undefined;
   const upTo = LOG_LEVELS.indexOf(level);
-  const from = (name: LogLevel, say: Logger["info"]): Logger["info"] =>
-    LOG_LEVELS.indexOf(name) <= upTo ? say : silent;
+  const isSaid = (name: LogLevel): boolean => LOG_LEVELS.indexOf(name) <= upTo;
   return {
-    debug: from("debug", written.debug),
-    info: from("info", written.info),
-    warn: from("warn", written.warn),
-    error: from("error", written.error),
+    debug: (facts, sentence) => (isSaid("debug") ? written.debug(facts, sentence) : undefined),
+    info: (facts, sentence) => (isSaid("info") ? written.info(facts, sentence) : undefined),
+    warn: (facts, sentence) => (isSaid("warn") ? written.warn(facts, sentence) : undefined),
+    error: (facts, sentence) => (isSaid("error") ? written.error(facts, sentence) : undefined),
   };
 }

@@ -3,7 +3,7 @@ import type { BucketFold } from "../../core/bucket-fold.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import { fromInteger, type Decimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import type { Bucket, BucketDifference, BucketKey } from "../../core/usage.ts";
+import { dayBuckets, diffBuckets, type Bucket, type BucketDifference, type BucketKey } from "../../core/usage.ts";
 import { assertNewest } from "../ingest/catalog-versions.ts";
 import { limits } from "../limits.ts";
 import type { Store, StoreView } from "../ports.ts";
@@ -79,6 +79,7 @@ async function compareOnce(
     if (isSame && !isKept) continue;
     const account = await readAccount(view, meter);
     if (!isSame && !isKept) for (const difference of differencesOf(counted.fold, account)) differences.push(difference);
+    if (!isSame) for (const difference of dayDifferences(account)) differences.push(difference);
     if (apply && isKept) kept.push(...withoutArchive(account.stored, account.archive));
   }
   return { revision, kept, compared: { changes: revision.changes, counted, differences } };
@@ -89,10 +90,20 @@ export interface MeterAccount {
   readonly meter: string;
   readonly stored: readonly Bucket[];
   readonly archive: readonly Bucket[];
+  /** What the store keeps by UTC day; of different texts nothing is kept. */
+  readonly days: readonly Bucket[];
 }
 
 export async function readAccount(view: StoreView, meter: string): Promise<MeterAccount> {
-  return { meter, stored: await view.buckets({ meter }), archive: await view.archivedBuckets({ meter }) };
+  const stored = await view.buckets({ meter });
+  const hasDays = stored[0]?.aggregate !== "unique";
+  const days = hasDays ? await view.buckets({ meter, grain: "day" }) : [];
+  return { meter, stored, archive: await view.archivedBuckets({ meter }), days };
+}
+
+/** Where a meter's days are not what its buckets add up to. */
+export function dayDifferences({ stored, days }: MeterAccount): readonly BucketDifference[] {
+  return stored[0]?.aggregate === "unique" ? [] : diffBuckets(dayBuckets(stored), days);
 }
 
 /** Meters that have usage by the events or by the store; one is compared after the other, so that memory holds one. */

@@ -5,7 +5,7 @@ import { formatDecimal, fromInteger, type Decimal } from "../../core/decimal.ts"
 import type { Bucket, BucketKey } from "../../core/usage.ts";
 import { assertNewest } from "../ingest/catalog-versions.ts";
 import type { LaneTotals, OutboxState, OutboxTotals, Store, StoreView } from "../ports.ts";
-import { accountedMeters, differencesOf, readAccount } from "./rebuild.ts";
+import { accountedMeters, dayDifferences, differencesOf, readAccount } from "./rebuild.ts";
 import { catchUp, recount, type OnProgress, type Recount } from "../ingest/refold.ts";
 import { dueByMeter } from "../outbox/report-windows.ts";
 import { withSnapshot } from "./snapshot.ts";
@@ -132,6 +132,8 @@ async function readLedger(store: StoreView, catalog: Catalog, { fold }: Recount)
     archived.set(meter, totalOf(account.archive));
     for (const bucket of uncovered(account.archive, account.stored))
       differences.add(`${bucketName(bucket)} is not as much as its archived part`);
+    for (const day of dayDifferences(account))
+      differences.add(`${bucketName(day)} is not what the buckets of its day add up to`);
     // A meter that left the file cannot be judged again.
     if (catalog.aggregateOf(meter) === null) continue;
     for (const bucket of differencesOf(fold, account))

@@ -4,6 +4,7 @@ import { formatDecimal } from "../../core/decimal.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import type { ReplayChange } from "../../core/meter-timeline.ts";
 import type { MeterVersion } from "../../core/meter.ts";
+import { ownMembers } from "../../core/own-member.ts";
 import { bucketStart, type Bucket } from "../../core/usage.ts";
 import { withSnapshot } from "../books/snapshot.ts";
 import { holdsOf, settle, type SettledEvent } from "../ingest/amended-event.ts";
@@ -13,12 +14,9 @@ import { limits } from "../limits.ts";
 import type { Hold, Replay, Store, StoredEvent, StoreView, UsageRevision } from "../ports.ts";
 
 /** How far the events are read. */
-export interface RejudgeProgress {
+interface RejudgeProgress {
   /** Events that were judged again. */
   readonly events: number;
-  /** Arrival number of the last event that was read, and of the newest there is. */
-  readonly seq: number;
-  readonly lastSeq: number;
   /** Buckets of the meter so far, all of them in memory. */
   readonly buckets: number;
 }
@@ -88,7 +86,7 @@ interface Judged {
 }
 
 async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, known: Judged | null) {
-  const { meter, type } = order;
+  const { meter, type, onProgress } = ownMembers(order);
   const stored = await view.meterVersions();
   const change = await order.changeOf(stored, view);
   const { bucketMs } = view;
@@ -98,16 +96,11 @@ async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, 
   const judging = judgingOf(stored, change, meter, bucketMs);
   const isGrown = known !== null && known.usage.changes === usage.changes;
   const judged: Judged = isGrown ? { ...known, usage } : nothingJudged(usage);
-  const afterSeq = isGrown ? known.usage.lastSeq : 0;
-  const pages =
-    isGrown || type !== undefined
-      ? eventPages(view, { from, to, afterSeq, ...(type === undefined ? {} : { type }) })
-      : spanPages(view, { from, to });
+  const wanted = { from, to, ...(type === undefined ? {} : { type }) };
+  const pages = isGrown ? eventPages(view, { ...wanted, afterSeq: known.usage.lastSeq }) : spanPages(view, wanted);
   for await (const page of pages) {
     for (const each of page) judge(judged, each, judging);
-    const seq = page.at(-1)?.seq ?? 0;
-    const buckets = judged.fold.buckets().length;
-    order.onProgress?.({ events: judged.events, seq, lastSeq: usage.lastSeq, buckets });
+    onProgress?.({ events: judged.events, buckets: judged.fold.buckets().length });
   }
   const touching = await view.buckets({ meter, from, to });
   const buckets = judged.fold.buckets();

@@ -58,21 +58,21 @@ export async function replayedCompanies(
   });
 }
 
-/** How many closed windows of a meter have other usage afterwards, over all companies. */
+/** The closed windows of a meter that have other usage afterwards, each as a text of its company and its start. */
 export async function changedClosedWindows(
   store: Pick<StoreView, "laneTotals" | "outbox">,
   meter: string,
   { from, to, before, after }: Span,
-): Promise<number> {
+): Promise<readonly string[]> {
   const [old, next] = [byCompany(before), byCompany(after)];
-  let changed = 0;
+  const changed: string[] = [];
   for await (const lane of rowLanes(store, { windowFrom: from, windowTo: to })) {
     if (lane.meter !== meter) continue;
     const { windows } = await closedUsage(lane);
     for (const [start, end] of windows) {
       const inside = (bucket: Bucket): boolean => bucket.start >= start && bucket.start < end;
       const sides = [old, next].map((side) => (side.get(lane.company) ?? []).filter(inside));
-      if (diffBuckets(sides[1] ?? [], sides[0] ?? []).length > 0) changed += 1;
+      if (diffBuckets(sides[1] ?? [], sides[0] ?? []).length > 0) changed.push(JSON.stringify([lane.company, start]));
     }
   }
   return changed;

@@ -31,7 +31,7 @@ export function countedValues(settled: SettledEvent, seq: number, catalog: Catal
 /** Events of a span of event time, a page at a time, in its order: the others are not looked at. */
 export async function* spanPages(
   store: Pick<StoreView, "eventsInSpan">,
-  range: TimeRange,
+  range: TimeRange & { readonly type?: string },
 ): AsyncGenerator<readonly StoredEvent[]> {
   let after: { readonly time: number; readonly seq: number } | undefined;
   for (;;) {

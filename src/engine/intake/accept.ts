@@ -25,16 +25,16 @@ export async function acceptEvents(
   return acceptCalls(store, catalog, attribution, read, now);
 }
 
-/** Takes reports of the simple usage route in one transaction; a result for each, in order. Throws as acceptEvents does. */
+/** Takes reports of the simple usage route in one transaction, as acceptEvents takes a call that is not atomic. */
 export async function acceptUsage(
   store: Store,
   catalog: Catalog,
   attribution: Attribution,
   reports: readonly UsageReport[],
   now: number,
-): Promise<readonly EventResult[]> {
+): Promise<IngestReply> {
   const [reply] = await acceptCalls(store, catalog, attribution, [readUsage(reports, now)], now);
-  return reply?.kind === "results" ? reply.results : [];
+  return reply ?? { kind: "results", results: [], kept: true };
 }
 
 /** Takes calls that are read already, as acceptEvents does. */
@@ -85,8 +85,7 @@ async function judgeOf(store: Store, catalog: Catalog, attribution: Attribution)
     const event = usageEvent(read.event, attribution, receivedAt);
     if (purgedUntil !== null && event.time < purgedUntil) return tooOld(event);
     const entry = entryOf(catalog, event, store.bucketMs);
-    const isConcerned = entry.counts.length > 0 || entry.holds.length > 0;
-    return { kind: "entry", entry, unmetered: !isConcerned && !catalog.isMetered(event.type, event.time) };
+    return { kind: "entry", entry, unmetered: !catalog.isMetered(event.type, event.time) };
   };
 }
 

@@ -24,7 +24,7 @@ export interface CommitQueueOptions {
 }
 
 /** What may wait, and what is committed at once. */
-export interface CommitBounds {
+interface CommitBounds {
   readonly callsMax: number;
   readonly bytesMax: number;
   readonly eventsMax: number;
@@ -65,7 +65,7 @@ export function commitQueue(options: CommitQueueOptions): CommitQueue {
 
   const run = async (): Promise<void> => {
     const batch = queue.splice(0, batchLength(queue, eventsMax));
-    await settle(batch, commit);
+    await answerAll(batch, commit);
     for (const each of batch) bytes -= each.bytes;
     if (queue.length > 0) return schedule();
     isRunning = false;
@@ -126,7 +126,7 @@ function batchLength(queue: readonly Waiting[], eventsMax: number): number {
 type Commit = (calls: readonly SentCall[]) => Promise<readonly IngestReply[]>;
 
 /** Answers each call of a batch. One that cannot be stored does not fail the others that were to be stored with it. */
-async function settle(batch: readonly Waiting[], commit: Commit): Promise<void> {
+async function answerAll(batch: readonly Waiting[], commit: Commit): Promise<void> {
   try {
     const replies = await commit(batch.map(({ call }) => call));
     for (const [at, { answer, fail }] of batch.entries()) {
@@ -136,13 +136,13 @@ async function settle(batch: readonly Waiting[], commit: Commit): Promise<void> 
     }
   } catch (error) {
     if (concernsAll(error)) for (const { fail } of batch) fail(error);
-    else if (batch.length > 1) for (const each of batch) await settle([each], commit);
-    else for (const each of batch) await settleAlone(each, error, commit);
+    else if (batch.length > 1) for (const each of batch) await answerAll([each], commit);
+    else for (const each of batch) await answerAlone(each, error, commit);
   }
 }
 
 /** A call that failed by itself: event by event, unless it is all or nothing. What cannot be stored is rejected. */
-async function settleAlone({ call, answer, fail }: Waiting, error: unknown, commit: Commit): Promise<void> {
+async function answerAlone({ call, answer, fail }: Waiting, error: unknown, commit: Commit): Promise<void> {
   if (call.atomic) return fail(error);
   const results: EventResult[] = [];
   try {

@@ -18,7 +18,7 @@ export type SentCall =
     };
 
 /** The source of every event that the simple usage route makes: with it an id is unique among these. */
-export const USAGE_SOURCE = "meterbook/usage";
+const USAGE_SOURCE = "meterbook/usage";
 
 const BOUNDS: CloudEventBounds = {
   eventsMax: limits.sentEventsMax,
@@ -43,6 +43,10 @@ export function readCall({ body, contentType, headers, atomic }: IngestCall, rec
 
 /** The events of reports of the simple usage route: type is the meter, subject the tenant, `data.total_usage` the figure. */
 export function readUsage(reports: readonly UsageReport[], receivedAt: number): SentCall {
+  if (reports.length > limits.sentEventsMax) {
+    const message = `A call takes ${limits.sentEventsMax} reports, and this one has ${reports.length}.`;
+    return { kind: "refused", reply: { kind: "refused", why: "too_many", message } };
+  }
   return { kind: "read", events: reports.map(readReport), atomic: false, receivedAt };
 }
 

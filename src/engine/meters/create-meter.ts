@@ -1,14 +1,14 @@
-import type { MeterDefinition, MeterVersion } from "../../core/meter.ts";
-import type { ReplayChange } from "../../core/meter-timeline.ts";
+import type { MeterDefinition, MeterVersion, ReplayNote } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { deletedUntil } from "../corrections/rejudge.ts";
 import { limits } from "../limits.ts";
 import type { Store, StoreView } from "../ports.ts";
+import { entryId } from "../registry/entry-id.ts";
 import { conflict } from "../registry/refusals.ts";
 import type { RegistryTools } from "../registry/registry-tools.ts";
-import { backfill, type BackfillProgress } from "./meter-effect.ts";
+import { backfill, type BackfillOptions } from "./backfill.ts";
 import { writeNewNotes } from "./meter-entry.ts";
-import { FIRST_INSTANT, LAST_INSTANT, meterLife, meterLives } from "./meter-life.ts";
+import { FIRST_INSTANT, meterLife, meterLives } from "./meter-life.ts";
 import { definitionOf } from "./meter-rules.ts";
 import type { MeterDraft, MeterEffect, MeterView } from "./meter-view.ts";
 import { viewOf } from "./meter-views.ts";
@@ -24,12 +24,12 @@ export interface CreatedMeter {
  * taken.
  */
 export function previewNewMeter(
-  { store }: { readonly store: Store },
+  { store, clock }: Pick<RegistryTools, "store" | "clock">,
   draft: MeterDraft,
-  onProgress?: BackfillProgress,
+  options: BackfillOptions = {},
 ): Promise<MeterEffect> {
-  const made = { author: "preview", cause: "preview", at: 0 };
-  return putIntoForce(store, draft, made, true, onProgress);
+  const now = clock.now();
+  return putIntoForce(store, draft, { author: "preview", cause: "preview", at: now }, null, options);
 }
 
 /**
@@ -39,12 +39,13 @@ export function previewNewMeter(
 export async function createMeter(
   tools: RegistryTools,
   { draft, author }: { readonly draft: MeterDraft; readonly author: string },
-  onProgress?: BackfillProgress,
+  options: BackfillOptions = {},
 ): Promise<CreatedMeter> {
   const { store, clock } = tools;
   const definition = definitionOf(draft);
-  const made = { author, cause: "made over the API", at: clock.now() };
-  const effect = await putIntoForce(store, draft, made, false, onProgress);
+  const now = clock.now();
+  const made = { author, cause: "made over the API", at: now };
+  const effect = await putIntoForce(store, draft, made, entryId(now, tools.random), options);
   const { description = null, metadata = {} } = ownMembers(draft);
   const notes = { key: definition.key, description, metadata: { ...metadata } };
   const entry = await writeNewNotes(tools, notes, definition, author);
@@ -56,28 +57,31 @@ export async function createMeter(
 function putIntoForce(
   store: Store,
   draft: MeterDraft,
-  made: NonNullable<MeterVersion["replayed"]>,
-  dryRun: boolean,
-  onProgress: BackfillProgress | undefined,
+  made: ReplayNote,
+  turn: string | null,
+  options: BackfillOptions,
 ): Promise<MeterEffect> {
   const definition = definitionOf(draft);
   const { eventFrom } = ownMembers(draft);
-  const order = { store, meter: definition.key, eventType: definition.eventType, dryRun, onProgress };
-  const changeOf = async (stored: readonly MeterVersion[], view: StoreView): Promise<ReplayChange> => {
-    const number = nextNumber(stored, definition);
-    const from = await keptFrom(view, definition.key, eventFrom ?? FIRST_INSTANT);
-    const version: MeterVersion = {
+  return backfill({
+    store,
+    meter: definition.key,
+    eventType: definition.eventType,
+    now: made.at,
+    turn: turn ?? "",
+    dryRun: turn === null,
+    options,
+    versionOf: (stored) => ({
       definition,
-      version: number,
-      effectiveFrom: from,
+      version: nextNumber(stored, definition),
+      effectiveFrom: 0,
       fields: {},
       unknownIdentity: "hold",
       replayed: made,
       origin: "api",
-    };
-    return { add: [version], from, until: LAST_INSTANT };
-  };
-  return backfill({ ...order, changeOf });
+    }),
+    fromOf: (_stored, view) => keptFrom(view, definition.key, eventFrom ?? FIRST_INSTANT),
+  });
 }
 
 /** Where the past of a meter can be counted from: usage of events that were deleted stays as it was counted. */

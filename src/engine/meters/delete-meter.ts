@@ -1,6 +1,7 @@
 import { conflict } from "../registry/refusals.ts";
 import type { RegistryTools } from "../registry/registry-tools.ts";
 import { endNotes } from "./meter-entry.ts";
+import { writePending } from "./pending-past.ts";
 import { addVersion, changeableMeter, type UsesOf } from "./update-meter.ts";
 
 /**
@@ -16,5 +17,6 @@ export async function deleteMeter(
   const [use] = await usesOf(key);
   if (use !== undefined) throw conflict(`The meter ${key} is used by ${use.what}.`, "Change or end that first.");
   await addVersion(tools, key, ({ newest: { definition } }) => ({ definition, ended: true }));
+  await writePending(tools.store, key, null);
   await endNotes(tools, key, author);
 }

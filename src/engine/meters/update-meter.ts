@@ -1,14 +1,14 @@
-import type { MeterVersion } from "../../core/meter.ts";
-import type { ReplayChange } from "../../core/meter-timeline.ts";
+import type { MeterVersion, ReplayNote } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { limits } from "../limits.ts";
-import type { StoreView } from "../ports.ts";
+import { entryId } from "../registry/entry-id.ts";
 import { changedMeanwhile, conflict, notFound } from "../registry/refusals.ts";
 import type { RegistryTools } from "../registry/registry-tools.ts";
 import { keptFrom } from "./create-meter.ts";
-import { backfill, type BackfillProgress } from "./meter-effect.ts";
+import { backfill, type BackfillOptions } from "./backfill.ts";
 import { changeNotes } from "./meter-entry.ts";
-import { LAST_INSTANT, meterLife, type MeterLife } from "./meter-life.ts";
+import { meterLife, type MeterLife } from "./meter-life.ts";
+import { readPending } from "./pending-past.ts";
 import { assertPatch } from "./meter-rules.ts";
 import type { MeterEffect, MeterPatch, MeterView } from "./meter-view.ts";
 import { getMeter, viewOf } from "./meter-views.ts";
@@ -37,7 +37,7 @@ export async function updateMeter(
   tools: RegistryTools,
   order: { readonly idOrKey: string; readonly patch: MeterPatch; readonly author: string },
   usesOf: UsesOf = async () => [],
-  onProgress?: BackfillProgress,
+  options: BackfillOptions = {},
 ): Promise<UpdatedMeter> {
   const { store, clock } = tools;
   const { patch, author } = order;
@@ -51,7 +51,7 @@ export async function updateMeter(
   }
   const isRegrouped = canonical(groupBy) !== canonical(view.groupBy);
   const made = { author, cause: "labels changed over the API", at: clock.now() };
-  const effect = isRegrouped ? await regroup(tools, view, { name, groupBy }, made, onProgress) : null;
+  const effect = isRegrouped ? await regroup(tools, view, { name, groupBy }, made, options) : null;
   if (!isRegrouped && name !== view.name) await rename(tools, view.key, name);
   const life = meterLife(await store.meterVersions(), view.key);
   if (life === null || life.endedAt !== null) throw notFound("meter", order.idOrKey);
@@ -101,23 +101,36 @@ function rename(tools: RegistryTools, key: string, name: string): Promise<void> 
 
 /** One version with the new labels over the whole time of the meter, as far as its events are kept. */
 function regroup(
-  { store }: RegistryTools,
+  { store, random }: RegistryTools,
   { key, eventType }: MeterView,
   change: { readonly name: string; readonly groupBy: Readonly<Record<string, string>> },
-  replayed: NonNullable<MeterVersion["replayed"]>,
-  onProgress: BackfillProgress | undefined,
+  replayed: ReplayNote,
+  options: BackfillOptions,
 ): Promise<MeterEffect> {
   const { name, groupBy } = change;
-  const changeOf = async (stored: readonly MeterVersion[], view: StoreView): Promise<ReplayChange> => {
+  const living = (stored: readonly MeterVersion[]): MeterLife => {
     const life = meterLife(stored, key);
     if (life === null || life.endedAt !== null) throw notFound("meter", key);
-    const from = await keptFrom(view, key, life.from);
-    const { definition, version, ...rest } = life.newest;
-    const next = { ...definition, name, groupBy: { ...groupBy } };
-    const add = [{ ...rest, definition: next, version: version + 1, effectiveFrom: from, replayed }];
-    return { add, from, until: LAST_INSTANT };
+    return life;
   };
-  return backfill({ store, meter: key, eventType, changeOf, dryRun: false, onProgress });
+  return backfill({
+    store,
+    meter: key,
+    eventType,
+    now: replayed.at,
+    turn: entryId(replayed.at, random),
+    dryRun: false,
+    options,
+    versionOf: (stored) => {
+      const { definition, version, ...rest } = living(stored).newest;
+      const next = { ...definition, name, groupBy: { ...groupBy } };
+      return { ...rest, definition: next, version: version + 1, replayed };
+    },
+    fromOf: async (stored, view) => {
+      const pending = await readPending(view, key);
+      return keptFrom(view, key, Math.min(living(stored).from, pending?.from ?? Infinity));
+    },
+  });
 }
 
 function canonical(groupBy: Readonly<Record<string, string>>): string {

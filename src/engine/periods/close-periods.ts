@@ -19,6 +19,8 @@ export interface ClosingOptions {
   readonly catalog: Catalog;
   /** Milliseconds UTC. */
   readonly now: number;
+  /** Only periods that ended, and waited for late records, by then are closed; now, where it is left out. */
+  readonly until?: number | undefined;
   /** How long after its end a period waits for late records. */
   readonly latenessMs: number;
   /** Names of the sinks that new records go to. */
@@ -68,9 +70,9 @@ async function closeEnded(
   first: StoredBucket,
   round: { final: number; deleted: number; isBehind: boolean },
 ): Promise<void> {
-  const { store, catalog, now, latenessMs, sinks } = options;
+  const { store, catalog, now, until = now, latenessMs, sinks } = options;
   let bucket = first;
-  for (let periods = 0; bucket.periodEnd + latenessMs <= now; periods += 1) {
+  for (let periods = 0; bucket.periodEnd + latenessMs <= until; periods += 1) {
     if (periods === limits.periodsPerRoundMax) {
       round.isBehind = true;
       return;

@@ -11,6 +11,8 @@ export interface EmitOptions {
   readonly clock: { now(): number };
   /** From 0 to 1, for the pause before the next try. */
   readonly random: () => number;
+  /** True = what is left waits for the next round. */
+  readonly isStopped?: (() => boolean) | undefined;
 }
 
 /** What a round handed over, in pairs of record and sink. */
@@ -26,7 +28,7 @@ export interface EmitSummary {
  * two processes do not hand over the same; one that died in between leaves it to the next after that minute. What is told
  * is told at least once, under the record's own id.
  */
-export async function emitRecords({ store, sinks, clock, random }: EmitOptions): Promise<EmitSummary> {
+export async function emitRecords({ store, sinks, clock, random, isStopped }: EmitOptions): Promise<EmitSummary> {
   const summary = { delivered: 0, postponed: 0, failed: 0 };
   for (const sink of sinks) {
     let after: string | undefined;
@@ -38,6 +40,7 @@ export async function emitRecords({ store, sinks, clock, random }: EmitOptions):
         limit: EMIT_PAGE,
       });
       for (const entry of page) {
+        if (isStopped?.() === true) return summary;
         after = entry.id;
         seen += 1;
         const outcome = await emitOne({ store, clock, random }, sink, entry);
@@ -72,8 +75,7 @@ async function emitOne(
   const answer = await answerOf(sink, before, now);
   const end = clock.now();
   const next = stateAfter(begun, answer, end, random);
-  // Another sink's state may be written meanwhile: then only this one's is put beside it.
-  await settle(store, taken, next, end);
+  await settle(store, taken, begun, next, end);
   return next.state === "pending" ? "postponed" : next.state;
 }
 
@@ -102,10 +104,24 @@ function stateAfter(begun: SinkState, answer: SinkAnswer, now: number, random: (
 const REASON_LENGTH_MAX = 500;
 const DOUBLINGS_MAX = 20;
 
-async function settle(store: Store, taken: RegisterEntry, state: SinkState, now: number): Promise<void> {
+/**
+ * Writes what became of a try. Another sink's state may be written meanwhile, and this one's is put beside it; where
+ * another process took the record up since, only that it was delivered counts.
+ */
+async function settle(
+  store: Store,
+  taken: RegisterEntry,
+  begun: SinkState,
+  next: SinkState,
+  now: number,
+): Promise<void> {
   let entry: RegisterEntry | null = taken;
   for (let tries = 0; entry !== null && tries < limits.amendTriesMax; tries += 1) {
-    if ((await put(store, entry, withState(recordBody(entry), state), now)) !== null) return;
+    const body = recordBody(entry);
+    const known = body.sinks.find(({ sink }) => sink === begun.sink);
+    const isOurs = known?.state === "pending" && known.attempts === begun.attempts;
+    if (!isOurs && (next.state !== "delivered" || known?.state !== "pending")) return;
+    if ((await put(store, entry, withState(body, next), now)) !== null) return;
     entry = await store.getEntry("final_record", taken.id);
   }
 }

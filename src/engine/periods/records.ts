@@ -9,6 +9,7 @@ import type { IngestEntry, IngestStatus, Store } from "../ports.ts";
 import { bucketNames, bucketOf, newBucket, type StoredBucket } from "./buckets.ts";
 import { entriesOf, partsPrefix, type Desk } from "./entries.ts";
 import { guideReader } from "./guides.ts";
+import { tellThresholds } from "./thresholds.ts";
 
 /** Records of one stream, as they came. */
 export interface RecordsCall {
@@ -45,7 +46,12 @@ export interface RecordsReply {
  * reason. METER_NOT_FOUND for the guide, METER_REQUEST_INVALID for too many records, or too many bad ones where the guide
  * bounds them: nothing is stored then.
  */
-export async function takeRecords(desk: Desk, catalog: Catalog, call: RecordsCall): Promise<RecordsReply> {
+export async function takeRecords(
+  desk: Desk,
+  catalog: Catalog,
+  call: RecordsCall,
+  sinks: readonly string[] = [],
+): Promise<RecordsReply> {
   const { store, now } = desk;
   if (call.records.length > limits.recordsMax)
     throw new MeterbookError("METER_REQUEST_INVALID", `A call has at most ${limits.recordsMax} records.`, {
@@ -66,7 +72,30 @@ export async function takeRecords(desk: Desk, catalog: Catalog, call: RecordsCal
     return { event, counts: countsOf(settled, catalog, store.bucketMs), holds: holdsOf(settled) };
   });
   const statuses = await ingestNew(store, catalog, entries, now);
+  await tellAtOnce(desk, catalog, { reader, taken, sinks });
   return replyOf(reader, taken, statuses, metersCreated);
+}
+
+/**
+ * Thresholds that the records reached are told now, not with the next round. What was stored is stored: where this fails,
+ * the next round tells them.
+ */
+async function tellAtOnce(
+  { store, now }: Desk,
+  catalog: Catalog,
+  { reader, taken, sinks }: { reader: RecordReader; taken: readonly Taken[]; sinks: readonly string[] },
+): Promise<void> {
+  const { guide } = reader;
+  const users = new Set(
+    taken.flatMap(({ guided, problems }) => (problems.length > 0 ? [] : (guided.event.company ?? []))),
+  );
+  const meters = userMeters(store, guide.key);
+  try {
+    for (const userId of users)
+      for (const bucket of await meters(userId)) await tellThresholds({ store, catalog, now, sinks }, guide, bucket);
+  } catch {
+    // The round that closes periods reads the same events, and meets the same failure where it lasts.
+  }
 }
 
 interface Taken {

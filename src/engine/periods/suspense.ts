@@ -3,6 +3,7 @@ import type { Catalog } from "../../core/catalog.ts";
 import { correctedEvent, type FieldValue } from "../../core/corrected-event.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import type { HoldReason, Json } from "../../core/event.ts";
+import { compilePath } from "../../core/field-path.ts";
 import { guideSource, recordsMeter } from "../../core/guide.ts";
 import { suspendedEvent } from "../../core/guided-record.ts";
 import { correctEvent, type CorrectionSummary } from "../corrections/correct.ts";
@@ -145,6 +146,11 @@ export async function replayRecord(desk: Desk, catalog: Catalog, order: ReplayRe
       remedy: "What counts already is put right with `meterbook correct replace`.",
     });
   const guide = guideOf(event.attributes) ?? "";
+  const foreign = order.set.find(({ path }) => compilePath(path).segments?.[0] !== "data");
+  if (foreign !== undefined)
+    throw new MeterbookError("METER_CORRECTION_REFUSED", `${foreign.path} is no field of the record.`, {
+      remedy: "Set fields of the record, such as data.region; who pays and when is read from them.",
+    });
   const edited = correctedEvent(event, order.set, { name: { source: event.source, id: event.id }, recordedAt: now });
   const reader = await guideReader(store, guide);
   const guided = reader.read(edited.data ?? null, { now, futureMs: limits.futureMs, id: event.id });

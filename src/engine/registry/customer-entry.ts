@@ -42,7 +42,7 @@ export function customerNames(id: string, key: string | null, spans: readonly Su
 }
 
 export const KEY_NAME = "key:";
-export const SUBJECT_NAME = "subject:";
+const SUBJECT_NAME = "subject:";
 
 function spanOf(span: Json): SubjectSpan[] {
   if (!isObject(span)) return [];

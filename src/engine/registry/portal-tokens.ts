@@ -31,8 +31,7 @@ export interface PortalTokenOrder {
   readonly author: string;
 }
 
-/** What a portal token begins with. */
-export const PORTAL_MARK = "mbp_";
+const MARK = "mbp_";
 const SHAPE = /^mbp_[\w-]{43}$/;
 const SECRET_BYTES = 32;
 /** Entries in one reading. */
@@ -52,7 +51,7 @@ export async function createPortalToken(
       remedy: "Invalidate those that are not used.",
     });
   }
-  const text = `${PORTAL_MARK}${Buffer.from(random(SECRET_BYTES)).toString("base64url")}`;
+  const text = `${MARK}${Buffer.from(random(SECRET_BYTES)).toString("base64url")}`;
   const [id, expiresAt] = [entryId(now, random), now + expiresInMs];
   const body: Json = { subject, meters, expiresAt };
   const change: RegisterChange = { kind: "portal_token", id, seen: null, names: [digestOf(text)], body, author };

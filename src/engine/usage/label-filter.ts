@@ -69,8 +69,8 @@ function compare(text: string, bound: string): number {
 
 /** SQL's LIKE. By hand: a regular expression with many wildcards can take for ever. */
 function likeTest(pattern: string): LabelTest {
-  const wanted = [...pattern];
-  return (text) => matchesLike([...text], wanted);
+  const wanted = Array.from(pattern);
+  return (text) => matchesLike(Array.from(text), wanted);
 }
 
 function matchesLike(text: readonly string[], pattern: readonly string[]): boolean {

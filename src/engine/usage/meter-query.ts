@@ -1,5 +1,5 @@
 import type { Catalog } from "../../core/catalog.ts";
-import { bucketStart } from "../../core/usage.ts";
+import { bucketStart, DAY_MS } from "../../core/usage.ts";
 import type { WindowSpan } from "../../core/window.ts";
 import { limits } from "../limits.ts";
 import type { Store, StoreView } from "../ports.ts";
@@ -87,10 +87,15 @@ async function spansOf(view: QueryView, question: JudgedQuestion, companies: Com
   const [first, end] = [from ?? Number.NEGATIVE_INFINITY, to ?? Number.POSITIVE_INFINITY];
   if (isOfDays || windows === null) return wholeSpans(first, end);
   if (!isLong) return narrowSpans(first, end);
-  // Windows are walked, and for that an end is needed.
-  const extent = from !== null && to !== null ? null : await usageExtent(view, question.meter.key, companies);
-  return windowSpans(from ?? extent?.from ?? first, to ?? extent?.to ?? from ?? first, windows);
+  if (end - first <= WALKED_MS) return windowSpans(first, end, windows);
+  // Windows are walked: not those before and after all usage.
+  const extent = await usageExtent(view, question.meter.key, companies);
+  if (extent === null) return narrowSpans(first, first);
+  return windowSpans(Math.max(first, extent.from), Math.min(end, extent.to), windows);
 }
+
+/** Questions over less than about a year are walked without asking where usage begins and ends. */
+const WALKED_MS = 400 * DAY_MS;
 
 /** Buckets that lie in two windows, or only in part between the bounds: their events must be looked at. */
 class CutBuckets {

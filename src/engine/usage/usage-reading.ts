@@ -38,7 +38,7 @@ export async function usageExtent(store: Buckets, meter: string, companies: Comp
 }
 
 /** The part of a query that a span is; open ends are left out. */
-export function rangeOf({ from, to }: WindowSpan): Pick<UsageQuery, "from" | "to"> {
+function rangeOf({ from, to }: WindowSpan): Pick<UsageQuery, "from" | "to"> {
   return { ...(Number.isFinite(from) ? { from } : {}), ...(Number.isFinite(to) ? { to } : {}) };
 }
 

@@ -36,7 +36,8 @@ export const customerRoutes: readonly Route[] = [
     access: "read",
     tag,
     summary: "List customers, page by page",
-    description: "`key`, `name`, `primaryEmail` and `subject` are parts of a text, in any case.",
+    description:
+      "`key`, `name`, `primaryEmail` and `subject` are parts of a text, in any case. Without `orderBy` in the order in which they were made.",
     query: listQuery,
     answers: {
       200: {
@@ -119,8 +120,8 @@ export const customerRoutes: readonly Route[] = [
 ];
 
 /** A v1 list of customers. Throws METER_REQUEST_INVALID for what this release cannot narrow by or add. */
-export function customersAsked(query: z.output<typeof listQuery>): CustomerListing {
-  const { page = 1, pageSize = 100, order = "ASC", orderBy = "name", includeDeleted = false } = query;
+function customersAsked(query: z.output<typeof listQuery>): CustomerListing {
+  const { page = 1, pageSize = 100, order = "ASC", orderBy = "id", includeDeleted = false } = query;
   if (query.planKey !== undefined) throw refusal([{ pointer: "/planKey", message: "this release has no plans" }]);
   if (query.expand !== undefined && query.expand.length > 0)
     throw refusal([{ pointer: "/expand", message: "this release has no subscriptions" }]);

@@ -99,7 +99,7 @@ export const eventRoutes: readonly Route[] = [
 ];
 
 /** A v1 list as a question; by default it goes 72 hours back. */
-export function eventsAsked(query: z.output<typeof listQuery>, now: number): EventListQuery {
+function eventsAsked(query: z.output<typeof listQuery>, now: number): EventListQuery {
   const { from, to, ingestedAtFrom, ingestedAtTo, id, subject, customerId, limit } = query;
   return {
     from: from ?? (to ?? now) - limits.openmeterEventsBackMs,

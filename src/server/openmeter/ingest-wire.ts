@@ -39,22 +39,20 @@ export function ingestReply(reply: IngestReply, accepted: 204 | 202, preference:
   return { ...answer, headers: { ...answer.headers, "Preference-Applied": `return=${preference}` } };
 }
 
-const REFUSALS: Readonly<Record<Refusal["why"], { readonly status: number; readonly title: string }>> = {
+const REFUSALS: Readonly<Record<Refusal["why"], number>> = {
   // OpenMeter's own answer to a media type that it does not know.
-  content_type: { status: 400, title: "Bad Request" },
-  not_json: { status: 400, title: "Bad Request" },
-  empty: { status: 400, title: "Bad Request" },
-  too_deep: { status: 400, title: "Bad Request" },
-  too_many: { status: 413, title: "Content Too Large" },
-  too_large: { status: 413, title: "Content Too Large" },
-  busy: { status: 503, title: "Service Unavailable" },
+  content_type: 400,
+  not_json: 400,
+  empty: 400,
+  too_deep: 400,
+  too_many: 413,
+  too_large: 413,
+  busy: 503,
 };
 
 function refused({ why, message }: Refusal): Reply {
-  const { status, title } = REFUSALS[why];
   return problemReply({
-    status,
-    title,
+    status: REFUSALS[why],
     detail: message,
     code: why === "busy" ? "METER_SERVER_BUSY" : "METER_REQUEST_INVALID",
     extensions: { validationErrors: [{ code: why, message }], stored: 0 },
@@ -70,7 +68,6 @@ function judged({ results, kept }: Results, accepted: 204 | 202, preference: Pre
   const isConflict = counts.rejected === 0;
   return problemReply({
     status: isConflict ? 409 : 400,
-    title: isConflict ? "Conflict" : "Bad Request",
     detail: sentence(counts, kept),
     code: isConflict ? "METER_CONFLICT" : "METER_REQUEST_INVALID",
     extensions: { validationErrors: results.flatMap(faultsOf), ...counts, results },

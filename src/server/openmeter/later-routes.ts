@@ -184,8 +184,7 @@ function laterRoute(topic: string, method: Method, path: string): Route {
     summary: `Not part of this release: ${topic}`,
     ...(names.length === 0 ? {} : { params: z.object(Object.fromEntries(names)) }),
     answers: { 501: { description: detail } },
-    reply: () =>
-      Promise.resolve(problemReply({ status: 501, title: "Not Implemented", detail, extensions: { topic } })),
+    reply: () => Promise.resolve(problemReply({ status: 501, detail, extensions: { topic } })),
   });
 }
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { limits } from "../../engine/limits.ts";
 import type { MeterView } from "../../engine/meters/meter-view.ts";
 import { route, type Route } from "../route.ts";
+import { byKeyOrId } from "./asked-meter.ts";
 import { instant } from "./instant.ts";
 import { meterCreate, meterDraft, meterPatch, METER_NAMES, meterShown, meterUpdate, shownMeter } from "./meter-wire.ts";
 import { jsonReply, NO_CONTENT } from "./reply.ts";
@@ -105,7 +106,10 @@ export const meterRoutes: readonly Route[] = [
     async reply({ backend, params: { meterIdOrSlug, groupByKey }, query, now }) {
       const span = labelSpan(query, now);
       const limit = limits.openmeterLabelValuesMax;
-      return jsonReply(200, await backend.labelValues({ meter: meterIdOrSlug, label: groupByKey, ...span, limit }));
+      const values = await byKeyOrId(backend, meterIdOrSlug, (meter) =>
+        inWireWords({ label: "groupByKey" }, () => backend.labelValues({ meter, label: groupByKey, ...span, limit })),
+      );
+      return jsonReply(200, values);
     },
   }),
 ];

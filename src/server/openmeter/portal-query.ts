@@ -5,6 +5,7 @@ import { z } from "zod";
 import { isMeterbookError, MeterbookError } from "../../core/errors.ts";
 import type { PortalToken } from "../../engine/registry/portal-tokens.ts";
 import type { Backend } from "../backend.ts";
+import { readCredentials } from "../credentials.ts";
 import { route, type Route } from "../route.ts";
 import { answerOf, QUERY_ANSWERS } from "./query-routes.ts";
 import { queryParameters, questionOf } from "./query-wire.ts";
@@ -42,16 +43,16 @@ export const portalQueryRoute: Route = route({
 
 const UNAUTHORIZED = problemReply({
   status: 401,
-  title: "Unauthorized",
   detail: "A portal token is wanted: Authorization: Bearer <token>. It may have expired, or been ended.",
   code: "METER_UNAUTHORIZED",
   extensions: {},
   headers: { "WWW-Authenticate": 'Bearer realm="meterbook portal"' },
 });
 
-async function tokenOf(backend: Backend, { headers }: IncomingMessage): Promise<PortalToken | null> {
-  const [, text] = /^Bearer +(\S+)$/i.exec((headers.authorization ?? "").trim()) ?? [];
-  return text === undefined ? null : backend.findPortalToken({ text });
+async function tokenOf(backend: Backend, request: IncomingMessage): Promise<PortalToken | null> {
+  const shown = readCredentials(request, null);
+  if (shown.kind === "unclear") throw new MeterbookError("METER_REQUEST_INVALID", shown.message);
+  return shown.kind === "none" ? null : backend.findPortalToken({ text: shown.text });
 }
 
 function noMeter(meter: string): MeterbookError {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { limits } from "../../engine/limits.ts";
+import type { Backend } from "../backend.ts";
 import { route, type Route } from "../route.ts";
 import { inWireWords } from "./wire-mistakes.ts";
 import { shownToken, TOKEN_NAMES, tokenSent, tokensEnded, tokenShown } from "./portal-wire.ts";
@@ -21,9 +22,8 @@ export const portalRoutes: readonly Route[] = [
     body: tokenSent,
     answers: { 200: { description: "The token.", schema: tokenShown } },
     async reply({ backend, body: { subject, allowedMeterSlugs }, caller: { author }, now }) {
-      const meters = allowedMeterSlugs ?? null;
       // A name that is mistyped would otherwise be found out by the customer.
-      for (const meter of meters ?? []) await backend.getMeter({ idOrKey: meter });
+      const meters = allowedMeterSlugs ? await keysOf(backend, allowedMeterSlugs) : null;
       const order = { subject, meters, expiresInMs: limits.portalTokenMs, author };
       const token = await inWireWords(TOKEN_NAMES, () => backend.createPortalToken(order));
       return jsonReply(200, shownToken(token, now));
@@ -63,3 +63,8 @@ export const portalRoutes: readonly Route[] = [
     },
   }),
 ];
+
+async function keysOf(backend: Backend, idsOrKeys: readonly string[]): Promise<readonly string[]> {
+  const meters = await Promise.all(idsOrKeys.map((idOrKey) => backend.getMeter({ idOrKey })));
+  return meters.map(({ key }) => key);
+}

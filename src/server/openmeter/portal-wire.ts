@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { owns } from "../../core/own-member.ts";
+import { limits } from "../../engine/limits.ts";
 import type { CreatedPortalToken, PortalToken } from "../../engine/registry/portal-tokens.ts";
 import { rfc3339 } from "./instant.ts";
 import type { WireNames } from "./wire-mistakes.ts";
@@ -11,7 +12,7 @@ export const TOKEN_NAMES: WireNames = { meters: "allowedMeterSlugs" };
 /** The body that makes a portal token. What the server decides is taken and left alone, as OpenMeter does. */
 export const tokenSent = z.object({
   subject: z.string().min(1),
-  allowedMeterSlugs: z.array(z.string()).nullish(),
+  allowedMeterSlugs: z.array(z.string()).max(limits.portalTokenMetersMax).nullish(),
 });
 
 /** The body that ends portal tokens: one by its id, or all of a subject. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { MeterQuestion } from "../../engine/usage/meter-question.ts";
 import type { Backend } from "../backend.ts";
 import { route, type Reply, type Route } from "../route.ts";
+import { byKeyOrId } from "./asked-meter.ts";
 import { queryCsv } from "./query-csv.ts";
 import { queryText } from "./query-rows.ts";
 import { QUERY_NAMES, queryBody, queryParameters, questionOf, WINDOW_SIZES, type QueryAsked } from "./query-wire.ts";
@@ -66,7 +67,9 @@ export async function answerOf(
   asked: QueryAsked,
   accept: string | undefined,
 ): Promise<Reply> {
-  const answer = await inWireWords(QUERY_NAMES, () => backend.queryMeter(question));
+  const answer = await byKeyOrId(backend, question.meter, (meter) =>
+    inWireWords(QUERY_NAMES, () => backend.queryMeter({ ...question, meter })),
+  );
   if (!prefers(accept, "text/csv")) return jsonText(queryText(asked, answer));
   const hasSubjects = answer.rows.some(({ subject }) => subject !== null);
   const known = hasSubjects ? await backend.listSubjects({}) : [];

@@ -9,7 +9,7 @@ import { refusal, type WireNames } from "./wire-mistakes.ts";
 
 /** OpenMeter's windows, and three of our own behind them. */
 export const WINDOW_SIZES = ["MINUTE", "HOUR", "DAY", "MONTH", "WEEK", "QUARTER", "YEAR"] as const;
-export type WindowSize = (typeof WINDOW_SIZES)[number];
+type WindowSize = (typeof WINDOW_SIZES)[number];
 
 const WINDOWS: Readonly<Record<WindowSize, QueryWindow>> = {
   MINUTE: { unit: "minute", count: 1 },

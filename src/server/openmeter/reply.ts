@@ -1,4 +1,7 @@
+import { STATUS_CODES } from "node:http";
+
 import type { ErrorCode } from "../../core/errors.ts";
+import { PROBLEM_TYPE } from "../problem.ts";
 import type { Reply } from "../route.ts";
 
 /** A body that is written as JSON. */
@@ -16,7 +19,6 @@ export const NO_CONTENT: Reply = { status: 204 };
 /** A problem of RFC 9457 that says more than a failure's code can. */
 export interface ProblemAnswer {
   readonly status: number;
-  readonly title: string;
   readonly detail: string;
   /** Where it is the failure of one of meterbook's codes. */
   readonly code?: ErrorCode;
@@ -24,14 +26,14 @@ export interface ProblemAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The answer of a problem. Its content type bears no charset: OpenMeter's client reads problems by the exact type. */
-export function problemReply({ status, title, detail, code, extensions, headers }: ProblemAnswer): Reply {
+/** The answer of a problem. */
+export function problemReply({ status, detail, code, extensions, headers }: ProblemAnswer): Reply {
   const known = code === undefined ? {} : { code };
-  const problem = { type: "about:blank", title, status, detail, instance: "about:blank", ...known, extensions };
+  const problem = { type: "about:blank", title: STATUS_CODES[status], status, detail, ...known, extensions };
   return {
     status,
     body: JSON.stringify(problem),
-    contentType: "application/problem+json",
+    contentType: PROBLEM_TYPE,
     ...(headers === undefined ? {} : { headers }),
   };
 }

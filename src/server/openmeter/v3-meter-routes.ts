@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import type { MeterView } from "../../engine/meters/meter-view.ts";
 import { route, type Route } from "../route.ts";
+import { byKeyOrId } from "./asked-meter.ts";
 import { everyCustomer } from "./customer-list.ts";
 import { textField } from "./field-filter.ts";
 import { jsonReply, NO_CONTENT, prefers } from "./reply.ts";
@@ -136,7 +137,9 @@ function queryRoute(base: string): Route {
     },
     async reply({ backend, params: { meterId }, body, request }) {
       const question = v3Question(meterId, body);
-      const answer = await inWireWords(V3_QUERY_NAMES, () => backend.queryMeter(question));
+      const answer = await byKeyOrId(backend, meterId, (meter) =>
+        inWireWords(V3_QUERY_NAMES, () => backend.queryMeter({ ...question, meter })),
+      );
       if (!prefers(request.headers.accept, "text/csv")) return jsonReply(200, v3Answer(body, answer));
       const byCustomer = body.group_by_dimensions?.includes(CUSTOMER_LABEL) === true;
       const known = byCustomer ? await everyCustomer(backend, true) : [];

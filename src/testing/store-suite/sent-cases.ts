@@ -113,6 +113,7 @@ export const sentCases: readonly StoreCase[] = [
       );
       const first = await search(store, { type: "rare", searchMax: 2 });
       same([first.events.map(({ event }) => event.id), first.next], [["e6"], { time: HOUR + 5, seq: 5 }]);
+      same(await found(store, { type: "rare", searchMax: 4 }), ["e6", "e3"]);
       const none = await search(store, { type: "none", searchMax: 3 });
       same(none, { events: [], next: { time: HOUR + 4, seq: 4 } });
       const last = await search(store, { type: "rare", searchMax: 4, after: first.next ?? undefined });

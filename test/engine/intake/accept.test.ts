@@ -4,6 +4,7 @@ import { acceptEvents, acceptUsage } from "../../../src/engine/intake/accept.ts"
 import type { UsageReport } from "../../../src/engine/intake/accepted.ts";
 import { limits } from "../../../src/engine/limits.ts";
 import type { Store } from "../../../src/engine/ports.ts";
+import { memoryStore } from "../../../src/memory/memory-store.ts";
 import { onBothStores } from "../both-stores.ts";
 import { chat, decimal, MINUTE, START } from "../world.ts";
 import {
@@ -139,6 +140,13 @@ onBothStores("events that are sent", (make) => {
     expect(await usage(store)).toEqual([]);
   });
 
+  it("in conflict are held by no meter: the first one is, or counts", async () => {
+    const store = await make();
+    const call = batchCall([cloudEvent(), cloudEvent({ data: { tokens: "many" } })]);
+    const [reply] = await acceptEvents(store, catalog, nobody, [call], START);
+    expect(resultsOf(reply)).toMatchObject([{ status: "stored" }, { status: "conflict", held: [] }]);
+  });
+
   it("of an atomic call are all kept, or none: a conflict or a mistake keeps out the others", async () => {
     const store = await make();
     await acceptEvents(store, catalog, nobody, [batchCall([cloudEvent()])], START);
@@ -220,11 +228,13 @@ onBothStores("events that are sent", (make) => {
       metadata: { job: "j" },
     };
     const wrong = { ...report, id: "u2", tenantId: "", total: "many", timestamp: 1.5 };
-    const results = await acceptUsage(store, simple, nobody, [report, report, wrong], START);
-    expect(results).toMatchObject([
+    const far = { ...report, id: "u3", timestamp: 253_402_300_800_000 };
+    const reply = await acceptUsage(store, simple, nobody, [report, report, wrong, far], START);
+    expect(resultsOf(reply)).toMatchObject([
       { status: "stored", source: "meterbook/usage", id: "u1" },
       { status: "duplicate" },
       { status: "rejected", problems: [{ pointer: "/tenantId" }, { pointer: "/total" }, { pointer: "/timestamp" }] },
+      { status: "rejected", problems: [{ pointer: "/timestamp" }] },
     ]);
     expect(await usage(store)).toEqual([`tenant_1 {"device":"us-east"} ${decimal("24.000000000001")}`]);
     const [stored] = await store.findEvents("u1");
@@ -237,7 +247,6 @@ onBothStores("events that are sent", (make) => {
 });
 
 it("a body that is no UTF-8, too large or too long a list is refused whole", async () => {
-  const { memoryStore } = await import("../../../src/memory/memory-store.ts");
   const store = memoryStore({ bucketMs: MINUTE });
   const calls = [
     { ...textCall(""), body: new Uint8Array([0x5b, 0xff, 0x5d]) },
@@ -246,4 +255,7 @@ it("a body that is no UTF-8, too large or too long a list is refused whole", asy
   ];
   const replies = await acceptEvents(store, catalog, nobody, calls, START);
   expect(replies.map((reply) => reply.kind === "refused" && reply.why)).toEqual(["not_json", "too_large", "too_many"]);
+  const report = { id: "u", tenantId: "t", deviceId: null, meterId: "m", total: "1", timestamp: null, metadata: {} };
+  const reports = Array.from({ length: limits.sentEventsMax + 1 }, () => report);
+  expect(await acceptUsage(store, catalog, nobody, reports, START)).toMatchObject({ why: "too_many" });
 });

@@ -74,16 +74,23 @@ onBothStores("calls that wait", (make) => {
   });
 
   it("make a batch of at most so many events, a larger call one of its own, and an atomic one too", async () => {
-    const { queue, transactions, turn } = rig(await make(), { bounds: { eventsMax: 2 } });
+    let batches = 0;
+    const counting: CommitQueueOptions["counting"] = (work) => {
+      batches += 1;
+      return work(catalog, owners({}));
+    };
+    const { queue, transactions, turn } = rig(await make(), { counting, bounds: { eventsMax: 2 } });
     const large = batchCall(["x", "y", "z"].map((id) => cloudEvent({ id })));
     const atomic = { ...single("d"), atomic: true };
-    const calls = [single("a"), single("b"), single("c"), large, atomic, single("e")];
+    const calls = [single("a"), single("b"), single("c"), large, single("f"), atomic, single("e")];
     const replies = calls.map((call) => queue.ingest(call));
     await vi.waitFor(() => {
       turn();
-      expect(transactions).toEqual([2, 1, 3, 1, 1]);
+      expect(transactions).toEqual([2, 1, 3, 1, 1, 1]);
     });
-    expect((await Promise.all(replies)).map(statusesOf).flat()).toEqual(Array.from({ length: 8 }, () => "stored"));
+    // Judging again by newer meters must begin no transaction anew that was committed.
+    expect(batches).toBe(6);
+    expect((await Promise.all(replies)).map(statusesOf).flat()).toEqual(Array.from({ length: 9 }, () => "stored"));
   });
 
   it("beyond the bounds are answered busy, and nothing of them is kept", async () => {
@@ -192,6 +199,15 @@ it("an event that cannot be stored is rejected, and fails neither its call nor t
   ]);
   expect(statusesOf(second)).toEqual(["stored"]);
   expect(statusesOf(third)).toEqual(["rejected"]);
+});
+
+it("a store that fails while a call is taken event by event fails the call", async () => {
+  const store = memoryStore({ bucketMs: MINUTE });
+  const full = refusing(store, "b", new MeterbookError("METER_STORE_FAILED", "The disk is full."));
+  const { queue, turn } = rig(refusing(full, "poison", new TypeError("no column takes it")));
+  const reply = queue.ingest(batchCall([cloudEvent({ id: "poison" }), cloudEvent({ id: "b" })]));
+  turn();
+  await expect(reply).rejects.toThrow("The disk is full.");
 });
 
 it("an atomic call with an event that cannot be stored fails, and nothing of it is kept", async () => {

@@ -3,6 +3,8 @@ import { expect, it } from "vitest";
 import { acceptEvents } from "../../../src/engine/intake/accept.ts";
 import type { EventListQuery } from "../../../src/engine/intake/accepted.ts";
 import { findListedEvent, listEvents } from "../../../src/engine/intake/event-list.ts";
+import { limits } from "../../../src/engine/limits.ts";
+import type { Attribution } from "../../../src/engine/registry/customer.ts";
 import type { Store } from "../../../src/engine/ports.ts";
 import { onBothStores } from "../both-stores.ts";
 import { chat, HOUR, MINUTE, START } from "../world.ts";
@@ -109,7 +111,7 @@ onBothStores("the list of events", (make) => {
 
   it("has voided events, without problems", async () => {
     const store = await make();
-    await take(store, { data: { tokens: "many" } });
+    await take(store, { subject: "zoe", type: "nothing" });
     const voiding = {
       source: "app",
       id: "e1",
@@ -123,6 +125,20 @@ onBothStores("the list of events", (make) => {
     expect(events).toMatchObject([{ voided: true, problems: [] }]);
   });
 
+  it("leaves out what a customer's company was another one's at the time", async () => {
+    const store = await make();
+    await take(store, { id: "before", subject: "moved", ...at(-2) }, { id: "after", subject: "moved", ...at(-1) });
+    const [acmeSelf, globex] = [acme.find("acme"), acme.find("globex")];
+    const moving: Attribution = {
+      ...acme,
+      companiesOf: () => ["moved"],
+      customerOf: (_company, _subject, time) => (time < START - MINUTE ? acmeSelf : globex),
+    };
+    const list = (customer: string) => listEvents(store, skipping, moving, { limit: 9, customers: [customer] });
+    expect((await list("acme")).events.map(({ event }) => event.id)).toEqual(["before"]);
+    expect((await list("globex")).events.map(({ event }) => event.id)).toEqual(["after"]);
+  });
+
   it("refuses a cursor that is none", async () => {
     const store = await make();
     for (const cursor of ["", "x", "1.", "1.2.3", "-1.-2", "zzzzzzzzzzzz.1", "zzzzzzzzzzz.1"]) {
@@ -131,6 +147,16 @@ onBothStores("the list of events", (make) => {
         mistakes: [{ pointer: "/cursor" }],
       });
     }
+  });
+
+  it("has pages of a bounded length, whatever is asked for", async () => {
+    const store = await make();
+    const many = Array.from({ length: limits.listedEventsMax + 1 }, (_, number) => ({ id: `e${number}` }));
+    await take(store, ...many);
+    const page = await listEvents(store, skipping, acme, { limit: 1_000_000 });
+    expect(page.events).toHaveLength(limits.listedEventsMax);
+    const rest = await listEvents(store, skipping, acme, { limit: 1_000_000, cursor: page.next ?? "" });
+    expect([rest.events.map(({ event }) => event.id), rest.next]).toEqual([["e0"], null]);
   });
 
   it("finds one event by its identity, with what each meter says of it", async () => {

@@ -6,7 +6,7 @@ import { storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
 import type { Store } from "../../../src/engine/ports.ts";
 import { START, tokens } from "../world.ts";
 
-export const BATCH = "application/cloudevents-batch+json";
+const BATCH = "application/cloudevents-batch+json";
 
 /** A meter over events that are sent: the sum of data.tokens by model, of the type `prompt`. */
 export const sentTokens: MeterDefinition = {

@@ -10,16 +10,22 @@ import type { MeterDraft } from "../../../src/engine/meters/meter-view.ts";
 import type { Store } from "../../../src/engine/ports.ts";
 import { queryUsage } from "../../../src/engine/usage/usage-query.ts";
 import { AUTHOR, deskOf, type Desk } from "../registry-desk.ts";
-import { START } from "../world.ts";
+import { DAY, START } from "../world.ts";
 
 let lastId = 0;
 
 /** An event that was sent over HTTP. */
 export function sent(type: string, data: Json, parts: Partial<UsageEvent> = {}): UsageEvent {
   const company = parts.company === undefined ? "acme" : parts.company;
-  const own = { source: "app", id: `sent ${++lastId}`, type, time: START, recordedAt: START, user: null };
-  return { ...own, company, subject: company ?? "nobody", data, ...parts };
+  const own = { source: "app", id: `sent ${++lastId}`, type, time: START, user: null };
+  return { ...own, company, subject: company ?? "nobody", data, recordedAt: parts.time ?? START, ...parts };
 }
+
+/** Events are kept for 30 days. */
+export const MONTH_KEPT = {
+  storage: { path: "", keepEventsMs: 30 * DAY, durability: "process" as const },
+  billing: { stripe: null },
+};
 
 export const TOKENS: MeterDraft = {
   key: "tokens_total",

@@ -62,7 +62,10 @@ it("makes a meter that counts agent runs by agent out of the first template", as
   const { make, take, usage } = metersDesk(memoryStore({ bucketMs: 60_000 }));
   const { meter } = await make(METER_TEMPLATES[0]?.draft ?? { key: "", eventType: "", aggregate: "count" });
   expect(meter).toMatchObject({ key: "agent_runs_total", name: "Count agent runs", aggregate: "count" });
-  const run = (name: string) => sent("agent_run", { agent_name: name });
   await take(run("summarizer"), run("summarizer"), run("translator"), sent("other", {}));
   expect(await usage("agent_runs_total", ["agent_name"])).toEqual(["acme summarizer 2", "acme translator 1"]);
 });
+
+function run(name: string) {
+  return sent("agent_run", { agent_name: name });
+}

@@ -5,10 +5,10 @@ import { memoryStore } from "../../../src/memory/memory-store.ts";
 import { openSqliteStore } from "../../../src/sqlite/sqlite-store.ts";
 import { tempPath } from "../../sqlite/temp-store.ts";
 
-export const QUARTER_HOUR = 900_000;
+const QUARTER_HOUR = 900_000;
 
 /** A new SQLite store with buckets of a quarter of an hour, which is gone after the test. */
-export async function quarterStore(): Promise<Store> {
+async function quarterStore(): Promise<Store> {
   const { path, dispose } = await tempPath();
   const store = await openSqliteStore({ path, bucketMs: QUARTER_HOUR });
   onTestFinished(async () => {

@@ -70,13 +70,12 @@ export function customerOf(id: string, key: string | null, subjects: readonly st
   };
 }
 
+function companies({ id, key, subjects }: Customer): readonly string[] {
+  return [id, ...(key === null ? [] : [key]), ...subjects.map(({ subject }) => subject)];
+}
+
 /** Attribution over customers who own their subjects for ever. */
 export function attributionOf(...customers: readonly Customer[]): Attribution {
-  const companies = (customer: Customer): readonly string[] => [
-    customer.id,
-    ...(customer.key === null ? [] : [customer.key]),
-    ...customer.subjects.map(({ subject }) => subject),
-  ];
   const owner = (name: string): Customer | null =>
     customers.find((customer) => companies(customer).includes(name)) ?? null;
   return {

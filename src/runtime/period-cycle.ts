@@ -1,0 +1,41 @@
+import type { SinkSettings } from "../config/settings.ts";
+import { closePeriods, type ClosingSummary } from "../engine/periods/close-periods.ts";
+import { emitRecords, type EmitSummary } from "../engine/periods/emit-records.ts";
+import type { Clock, RecordSink } from "../engine/ports.ts";
+import type { MeterNode } from "./node.ts";
+import { fileSink } from "./sinks/file-sink.ts";
+import { webhookSink } from "./sinks/webhook-sink.ts";
+import { systemJitter } from "./system.ts";
+
+/** What a round of closing and handing over did. */
+export interface PeriodSummary {
+  readonly closing: ClosingSummary;
+  readonly emission: EmitSummary;
+}
+
+/** One round: close ended periods, tell thresholds, hand pending records over. Null where nothing of it is configured. */
+export async function periodCycle(
+  node: MeterNode,
+  { clock, until, isStopped }: { readonly clock: Clock; readonly until?: number; readonly isStopped?: () => boolean },
+): Promise<PeriodSummary | null> {
+  const { settings, store } = node;
+  const { metering } = settings;
+  if (metering === undefined) return null;
+  const sinks = metering.sinks.map(sinkOf);
+  await node.reload();
+  const closing = await node.counting((catalog) =>
+    closePeriods({
+      store,
+      catalog,
+      now: clock.now(),
+      until: until ?? clock.now(),
+      latenessMs: metering.latenessMs,
+      sinks: sinks.map(({ name }) => name),
+    }),
+  );
+  return { closing, emission: await emitRecords({ store, sinks, clock, random: systemJitter, isStopped }) };
+}
+
+function sinkOf(settings: SinkSettings): RecordSink {
+  return settings.kind === "file" ? fileSink(settings) : webhookSink(settings);
+}

@@ -1,0 +1,103 @@
+import { expect, it } from "vitest";
+
+import { emitRecords, type EmitSummary } from "../../../src/engine/periods/emit-records.ts";
+import type { RecordSink, SinkAnswer } from "../../../src/engine/ports.ts";
+import { onBothStores } from "../both-stores.ts";
+import { FEBRUARY, LATENESS, session, stream, type Stream } from "./metered-stream.ts";
+
+/** A sink that keeps what it got and answers what a test says. */
+function recordingSink(name: string, answer: (call: number) => SinkAnswer): RecordSink & { readonly got: string[] } {
+  const got: string[] = [];
+  return {
+    name,
+    got,
+    emit: async ({ id }) => {
+      got.push(id);
+      return answer(got.length);
+    },
+  };
+}
+
+const taken: SinkAnswer = { kind: "taken" };
+const failed: SinkAnswer = { kind: "failed", reason: "answered 500" };
+
+/** A stream with one closed period of one meter, and its emission. */
+async function closed(made: Promise<Stream>, sinks: readonly RecordSink[]) {
+  const parts = await made;
+  const { store, clock, send, close } = parts;
+  clock.set(Date.parse("2026-01-20T00:00:00Z"));
+  await send(session("a"));
+  clock.set(FEBRUARY + LATENESS);
+  await close(sinks.map(({ name }) => name));
+  const emit = (): Promise<EmitSummary> => emitRecords({ store, sinks, clock, random: () => 0.5 });
+  return { ...parts, emit };
+}
+
+onBothStores("handing records over", (make) => {
+  const one = async (): Promise<Stream> => stream(await make(), { users: [["FinTech", "L1_Llama3"]] });
+
+  it("reaches every sink once, and is remembered", async () => {
+    const [a, b] = [recordingSink("a", () => taken), recordingSink("b", () => taken)];
+    const { emit, records } = await closed(one(), [a, b]);
+    expect(await emit()).toEqual({ delivered: 2, postponed: 0, failed: 0 });
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
+    expect([a.got.length, b.got]).toEqual([1, a.got]);
+    const [record] = await records();
+    expect(record?.sinks.map(({ sink, state, attempts }) => [sink, state, attempts])).toEqual([
+      ["a", "delivered", 1],
+      ["b", "delivered", 1],
+    ]);
+  });
+
+  it("is tried again with a pause, under the same id, and one sink's failure is not another's", async () => {
+    const [bad, good] = [
+      recordingSink("bad", (call) => (call < 3 ? failed : taken)),
+      recordingSink("good", () => taken),
+    ];
+    const { emit, clock, records } = await closed(one(), [bad, good]);
+    expect(await emit()).toEqual({ delivered: 1, postponed: 1, failed: 0 });
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
+    clock.advance(60_000);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 1, failed: 0 });
+    expect((await records())[0]?.sinks[0]).toMatchObject({ state: "pending", attempts: 2, error: "answered 500" });
+    clock.advance(60_000);
+    expect(await emit()).toEqual({ delivered: 1, postponed: 0, failed: 0 });
+    expect(new Set(bad.got).size).toBe(1);
+  });
+
+  it("stands as failed when it is refused, or was tried for three days", async () => {
+    const [gone, dead] = [
+      recordingSink("gone", () => ({ kind: "refused", reason: "answered 410" })),
+      recordingSink("dead", () => failed),
+    ];
+    const { emit, clock, records } = await closed(one(), [gone, dead]);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 1, failed: 1 });
+    clock.advance(3 * 86_400_000);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 1 });
+    expect((await records())[0]?.sinks.map(({ state, error }) => [state, error])).toEqual([
+      ["failed", "answered 410"],
+      ["failed", "answered 500"],
+    ]);
+    clock.advance(3 * 86_400_000);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
+  });
+
+  it("is done by one of two processes; the record of one that died is taken up after its minute", async () => {
+    let die = (_error: Error): void => undefined;
+    const dies = new Promise<SinkAnswer>((_resolve, reject) => (die = reject));
+    let calls = 0;
+    const sink: RecordSink = { name: "s", emit: () => ((calls += 1) === 1 ? dies : Promise.resolve(taken)) };
+    const { emit, clock } = await closed(one(), [sink]);
+    const first = emit();
+    await expect.poll(() => calls).toBe(1);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
+    clock.advance(60_000);
+    expect(await emit()).toEqual({ delivered: 1, postponed: 0, failed: 0 });
+    // The first one comes back from the dead with a failure, and does not undo what was delivered.
+    die(new Error("killed"));
+    await first;
+    clock.advance(10 * 60_000);
+    expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
+    expect(calls).toBe(2);
+  });
+});
