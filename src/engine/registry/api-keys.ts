@@ -5,7 +5,7 @@ import type { RegisterEntry, Store } from "../ports.ts";
 import { newKeyText, readKeyText } from "./key-text.ts";
 
 /** What a key may do; `admin` may everything. */
-type KeyScope = "ingest" | "read" | "admin";
+export type KeyScope = "ingest" | "read" | "admin";
 
 /** What one key may use up; null = what the configuration says for all. */
 export interface KeyLimits {
