@@ -1,3 +1,4 @@
+import { ownMember } from "../core/own-member.ts";
 import type { SinkSettings } from "../config/settings.ts";
 import { closePeriods, type ClosingSummary } from "../engine/periods/close-periods.ts";
 import { emitRecords, type EmitSummary } from "../engine/periods/emit-records.ts";
@@ -19,7 +20,7 @@ export async function periodCycle(
   { clock, until, isStopped }: { readonly clock: Clock; readonly until?: number; readonly isStopped?: () => boolean },
 ): Promise<PeriodSummary | null> {
   const { settings, store } = node;
-  const { metering } = settings;
+  const metering = ownMember(settings, "metering");
   if (metering === undefined) return null;
   const sinks = metering.sinks.map(sinkOf);
   await node.reload();

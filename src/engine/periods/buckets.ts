@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import type { Json } from "../../core/event.ts";
 import { checkIdentifier } from "../../core/event-rules.ts";
@@ -76,8 +77,8 @@ export async function getBucket(store: Store, id: string): Promise<StoredBucket>
 
 /** In the order of ids. */
 export async function listBuckets(store: Store, query: BucketQuery = {}): Promise<readonly StoredBucket[]> {
-  const { guide, userId } = query;
-  const type = query.meterType === undefined ? null : (await getMeterType(store, query.meterType)).id;
+  const { guide, userId, meterType } = ownMembers(query);
+  const type = meterType === undefined ? null : (await getMeterType(store, meterType)).id;
   const namePrefix =
     guide !== undefined && userId !== undefined
       ? partsPrefix("user", guide, userId)
@@ -132,7 +133,7 @@ export async function newBucket(
   draft: BucketDraft,
 ): Promise<{ readonly id: string; readonly body: BucketBody }> {
   const { store, now, newId } = desk;
-  const { userId, guide, customFields = {}, deleteOnReset = false, since = now } = draft;
+  const { userId, guide, customFields = {}, deleteOnReset = false, since = now } = ownMembers(draft);
   const mistakes = [
     ...(checkIdentifier(userId, limits.identifierLengthMax) === null
       ? []

@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { Guide } from "../../core/guide.ts";
 import { guideSource } from "../../core/guide.ts";
@@ -70,7 +71,7 @@ async function closeEnded(
   first: StoredBucket,
   round: { final: number; deleted: number; isBehind: boolean },
 ): Promise<void> {
-  const { store, catalog, now, until = now, latenessMs, sinks } = options;
+  const { store, catalog, now, until = now, latenessMs, sinks } = ownMembers(options);
   let bucket = first;
   for (let periods = 0; bucket.periodEnd + latenessMs <= until; periods += 1) {
     if (periods === limits.periodsPerRoundMax) {

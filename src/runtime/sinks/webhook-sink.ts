@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { createHmac } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
@@ -32,7 +33,8 @@ export interface WebhookSinkOptions {
  * Posts each record to a URL, signed: `meterbook-signature: t=<seconds>,v1=<HMAC-SHA-256 of "t.body", hex>`. The address
  * is looked up and judged first, and the call goes to that address and no other; redirects are not followed.
  */
-export function webhookSink(options: WebhookSinkOptions): RecordSink {
+export function webhookSink(stated: WebhookSinkOptions): RecordSink {
+  const options = ownMembers(stated);
   const { name, resolve = systemResolve } = options;
   return {
     name,

@@ -99,6 +99,8 @@ onBothStores("customers' meters", (make) => {
     ]);
     await replayRecord(desk(), await catalog(), { id: "a", set: [], cause: "there is a meter now", dryRun: false });
     expect(await bucketStanding(store, await catalog(), made.id)).toMatchObject({ value: "10", records: 1 });
+    const { region: _region, ...rest } = session("b") as Record<string, string>;
+    expect(await send({ ...rest, region: "EMEA" })).toMatchObject({ duplicates: 1, conflicts: 0 });
     expect(await countSuspended(store, null)).toEqual([{ reason: "no_meter", records: 1 }]);
     expect((await verify(store, await catalog())).differences).toEqual([]);
   });
