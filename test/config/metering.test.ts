@@ -43,7 +43,8 @@ describe("meter types, guides and customers' meters of a configuration", () => {
 
   it("of the example fit the JSON Schema", () => {
     const validate = new Ajv2020({ strict: false }).compile(configJsonSchema());
-    expect(validate(parse(BOTBOT)), JSON.stringify(validate.errors)).toBe(true);
+    validate(parse(BOTBOT));
+    expect(validate.errors).toBeNull();
   });
 
   it.each([

@@ -10,13 +10,19 @@ import { MINUTE } from "../engine/world.ts";
 import { startServer } from "./rig.ts";
 import { storeBackend } from "./store-backend.ts";
 
+/** An answer with its JSON; `data` of lists, `id` of things. */
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly id: string; readonly data: readonly unknown[] };
+}
+
 /** A service whose store has the guide of sessions, and calls to it. */
 async function service() {
   const clock = manualClock(JANUARY_10);
   const store = memoryStore({ bucketMs: MINUTE });
   await putGuide({ store, now: clock.now(), newId: () => "guide", author: "file" }, sessions);
   const { url } = await startServer({ clock, backend: storeBackend({ clock, store }) });
-  const call = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> => {
+  const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(url + path, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
