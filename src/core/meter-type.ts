@@ -147,7 +147,7 @@ export function crossedThresholds(
 }
 
 /** The figure at which a threshold is reached; percentages are rounded up to 12 places. */
-export function thresholdFigure({ capacity }: Pick<MeterType, "capacity">, threshold: Threshold): Decimal | null {
+function thresholdFigure({ capacity }: Pick<MeterType, "capacity">, threshold: Threshold): Decimal | null {
   if (threshold.absoluteValue !== null) return decimalOf(threshold.absoluteValue);
   const [whole, percentage] = [decimalOf(capacity ?? ""), decimalOf(threshold.capacityPercentage ?? "")];
   if (whole === null || percentage === null) return null;

@@ -13,7 +13,7 @@ import { queryUsage, type UsageAnswer } from "../usage/usage-query.ts";
 import type { BucketBody } from "./buckets.ts";
 
 /** The usage of one value of a breakdown. */
-export type RecordGroup = {
+type RecordGroup = {
   /** Field → text. */
   readonly group: { readonly [field: string]: string };
   /** Exact decimal text. */
@@ -41,7 +41,7 @@ export interface BucketUsage {
 }
 
 /** Rules of a guide that update the meters of a category. */
-export function rulesFor(guide: Guide, category: string): readonly GuideRule[] {
+function rulesFor(guide: Guide, category: string): readonly GuideRule[] {
   return guide.rules.filter((rule) => rule.category === category);
 }
 

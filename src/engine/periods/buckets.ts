@@ -56,18 +56,15 @@ export interface BucketQuery {
 
 /** Makes a customer's meter. METER_NOT_FOUND for its type or guide, METER_CONFLICT when the user has it already. */
 export async function createBucket(desk: Desk, draft: BucketDraft): Promise<StoredBucket> {
-  const { id, body } = await newBucket(desk, draft);
-  const made: RegisterChange = {
-    kind: "bucket",
-    id,
-    seen: null,
-    names: bucketNames(id, body),
-    body,
-    author: desk.author,
-  };
-  const [entry] = await change(desk.store, [made], desk.now, "a meter");
+  const [entry] = await change(desk.store, [await bucketMaking(desk, draft)], desk.now, "a meter");
   if (entry === undefined) throw new RangeError("expected an entry for each change");
   return bucketOf(entry);
+}
+
+/** The change that makes a customer's meter. METER_NOT_FOUND for its type or guide. */
+export async function bucketMaking(desk: Desk, draft: BucketDraft): Promise<RegisterChange> {
+  const { id, body } = await newBucket(desk, draft);
+  return { kind: "bucket", id, seen: null, names: bucketNames(id, body), body, author: desk.author };
 }
 
 /** METER_NOT_FOUND. */

@@ -20,7 +20,7 @@ export interface RecordsCall {
 }
 
 /** What became of one record. */
-export interface RecordResult {
+interface RecordResult {
   readonly index: number;
   readonly status: IngestStatus;
   /** Of the event that it became, with the guide's source. */

@@ -117,7 +117,7 @@ function post(url: URL, { address, family }: ResolvedAddress, call: Post): Promi
 }
 
 /** `t=…,v1=…`: whoever knows the secret can tell that the body is ours and how old it is. */
-export function signature(secret: string, seconds: number, body: string): string {
+function signature(secret: string, seconds: number, body: string): string {
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
 }
 
