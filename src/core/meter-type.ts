@@ -1,3 +1,4 @@
+import { ownMembers } from "./own-member.ts";
 import { divide, formatDecimal, fromInteger, isFault, multiply, parseDecimal, type Decimal } from "./decimal.ts";
 import type { AggregateKind } from "./aggregation.ts";
 import type { Json } from "./event.ts";
@@ -67,7 +68,8 @@ export interface DraftMistake {
 }
 
 /** The type that a draft means: a sum that is reset each month, in UTC, active always. */
-export function meterTypeOf(draft: MeterTypeDraft): MeterType {
+export function meterTypeOf(stated: MeterTypeDraft): MeterType {
+  const draft = ownMembers(stated);
   return {
     name: draft.name,
     description: draft.description ?? null,
@@ -79,7 +81,7 @@ export function meterTypeOf(draft: MeterTypeDraft): MeterType {
     activeFrom: draft.activeFrom ?? null,
     activeTo: draft.activeTo ?? null,
     capacity: draft.capacity ?? null,
-    thresholds: (draft.thresholds ?? []).map((threshold) => ({
+    thresholds: (draft.thresholds ?? []).map(ownMembers).map((threshold) => ({
       name: threshold.name,
       capacityPercentage: threshold.capacityPercentage ?? null,
       absoluteValue: threshold.absoluteValue ?? null,
@@ -92,7 +94,7 @@ export function meterTypeOf(draft: MeterTypeDraft): MeterType {
 // Without any field it is each month; with some, the others are cron's own "every".
 function scheduleOf(draft: MeterTypeDraft["resetSchedule"]): ResetSchedule {
   if (draft === undefined) return MONTHLY;
-  const { minute = "0", hour = "0", day = "*", month = "*", weekday = "*" } = draft;
+  const { minute = "0", hour = "0", day = "*", month = "*", weekday = "*" } = ownMembers(draft);
   return { minute, hour, day, month, weekday };
 }
 
@@ -145,7 +147,7 @@ export function crossedThresholds(
 }
 
 /** The figure at which a threshold is reached; percentages are rounded up to 12 places. */
-export function thresholdFigure({ capacity }: Pick<MeterType, "capacity">, threshold: Threshold): Decimal | null {
+function thresholdFigure({ capacity }: Pick<MeterType, "capacity">, threshold: Threshold): Decimal | null {
   if (threshold.absoluteValue !== null) return decimalOf(threshold.absoluteValue);
   const [whole, percentage] = [decimalOf(capacity ?? ""), decimalOf(threshold.capacityPercentage ?? "")];
   if (whole === null || percentage === null) return null;

@@ -197,6 +197,11 @@ export interface Store extends Register {
   /** Buckets that touch the range, archived usage of purged events included; with `grain`, UTC days. */
   buckets(query: UsageQuery): Promise<readonly Bucket[]>;
   /**
+   * Calls `visit` with each bucket of one meter that `buckets` would give, in any order: for so many that memory should
+   * not hold them all. `visit` must not throw, and must not ask the store anything.
+   */
+  eachBucket(query: UsageQuery & { readonly meter: string }, visit: (bucket: Bucket) => void): Promise<void>;
+  /**
    * Replaces all buckets that are not archived by these, and marks changed windows dirty. For `rebuild`. False and
    * nothing changed when the revision is not the given one any more: usage arrived while these were computed.
    */
@@ -360,6 +365,7 @@ export type StoreView = Pick<
   | "searchEvents"
   | "held"
   | "buckets"
+  | "eachBucket"
   | "usageRevision"
   | "archivedBuckets"
   | "bucketMeters"

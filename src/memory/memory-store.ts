@@ -115,6 +115,10 @@ function storeView({ events, usage, outbox, facts, books, register }: Parts, buc
     searchEvents: (search) => take(() => searchEvents(events.all(), ownMembers(search))),
     held: (query) => take(() => events.heldPage(ownMembers(query))),
     buckets: (query) => take(() => usage.page(ownMembers(query))),
+    eachBucket: (query, visit) =>
+      take(() => {
+        for (const bucket of usage.page(ownMembers(query))) visit(bucket);
+      }),
     usageRevision: () => take(() => events.revision(facts.versions.length)),
     archivedBuckets: (query = {}) => take(() => usage.page(ownMembers(query), usage.archive)),
     bucketMeters: () => take(() => usage.meters()),

@@ -1,7 +1,13 @@
+import { ownMember } from "../core/own-member.ts";
 import type { SinkSettings } from "../config/settings.ts";
-import { closePeriods, type ClosingSummary } from "../engine/periods/close-periods.ts";
+import {
+  closePeriods,
+  closingMemory,
+  type ClosingMemory,
+  type ClosingSummary,
+} from "../engine/periods/close-periods.ts";
 import { emitRecords, type EmitSummary } from "../engine/periods/emit-records.ts";
-import type { Clock, RecordSink } from "../engine/ports.ts";
+import type { Clock, RecordSink, Store } from "../engine/ports.ts";
 import type { MeterNode } from "./node.ts";
 import { fileSink } from "./sinks/file-sink.ts";
 import { webhookSink } from "./sinks/webhook-sink.ts";
@@ -19,7 +25,7 @@ export async function periodCycle(
   { clock, until, isStopped }: { readonly clock: Clock; readonly until?: number; readonly isStopped?: () => boolean },
 ): Promise<PeriodSummary | null> {
   const { settings, store } = node;
-  const { metering } = settings;
+  const metering = ownMember(settings, "metering");
   if (metering === undefined) return null;
   const sinks = metering.sinks.map(sinkOf);
   await node.reload();
@@ -31,9 +37,19 @@ export async function periodCycle(
       until: until ?? clock.now(),
       latenessMs: metering.latenessMs,
       sinks: sinks.map(({ name }) => name),
+      memory: memoryOf(store),
     }),
   );
   return { closing, emission: await emitRecords({ store, sinks, clock, random: systemJitter, isStopped }) };
+}
+
+const memories = new WeakMap<Store, ClosingMemory>();
+
+/** What this process learnt of a store's meters, as long as it has it open. */
+function memoryOf(store: Store): ClosingMemory {
+  const memory = memories.get(store) ?? closingMemory();
+  memories.set(store, memory);
+  return memory;
 }
 
 function sinkOf(settings: SinkSettings): RecordSink {

@@ -1,3 +1,4 @@
+import { ownMember } from "../core/own-member.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Catalog } from "../core/catalog.ts";
 import { bucketStanding } from "../engine/periods/bucket-standing.ts";
@@ -64,7 +65,7 @@ export const periodWritings: {
   deleteBucket: (host, { id, author }) => deleteBucket(deskOf(host, author), id),
   purgeBuckets: (host, { author, dryRun, ...query }) => purgeBuckets(deskOf(host, author), query, { dryRun }),
   takeRecords: (host, { author, ...call }) => {
-    const sinks = host.settings.metering?.sinks.map(({ name }) => name) ?? [];
+    const sinks = ownMember(host.settings, "metering")?.sinks.map(({ name }) => name) ?? [];
     return host.node.counting((catalog) => takeRecords(deskOf(host, author), catalog, call, sinks));
   },
   replayRecord: (host, { author, ...order }) =>

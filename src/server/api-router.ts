@@ -97,7 +97,11 @@ export function apiRouter(options: ApiRouterOptions): ApiRouter {
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
     if (isClosed) return answerProblem(request, response, CLOSING);
     if (underWay >= limits.httpCallsMax) return answerProblem(request, response, FULL);
-    void take(request, response);
+    take(request, response).catch((error: unknown) => {
+      // Only a logger or a listener of the host's can fail here; the app goes on.
+      logger.error({ error }, "An answer could not be told.");
+      response.destroy();
+    });
   };
   const close = async (): Promise<void> => {
     isClosed = true;

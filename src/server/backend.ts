@@ -52,7 +52,7 @@ export interface Page<Item> {
 }
 
 /** Whether calls can be taken; the reasons say what is missing. */
-export interface Readiness {
+interface Readiness {
   readonly isReady: boolean;
   readonly reasons: readonly string[];
 }

@@ -44,10 +44,10 @@ export function knownKeys(options: {
     const began = clock.now();
     const asked = epoch;
     const answer = await backend.keyRing({ known: ring?.revision ?? null });
-    const next = answer === null && ring !== null ? ring : ringOf(answer);
-    ring = next;
+    // An older answer may come after a newer one.
+    if (ring === null || (answer !== null && answer.revision >= ring.revision)) ring = ringOf(answer);
     if (asked === epoch) checkedAt = began;
-    return next;
+    return ring;
   };
   const current = async (): Promise<Ring> => {
     const age = clock.now() - checkedAt;

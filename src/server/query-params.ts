@@ -2,7 +2,7 @@ import { limits } from "../engine/limits.ts";
 import type { Mistake } from "./problem.ts";
 
 /** A parameter: given once, repeatedly, or with names in brackets. */
-export type QueryValue = string | readonly string[] | { readonly [name: string]: QueryValue };
+type QueryValue = string | readonly string[] | { readonly [name: string]: QueryValue };
 
 /** All parameters of a call, in an object that inherits nothing. */
 export type QueryValues = Readonly<Record<string, QueryValue>>;

@@ -1,7 +1,7 @@
 import type { Route } from "./route.ts";
 
 /** What a method and a path lead to. */
-export type Match =
+type Match =
   | { readonly kind: "route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
   /** There is something at the path, for other methods. */
   | { readonly kind: "method"; readonly allow: readonly string[] }

@@ -2,7 +2,7 @@ import { ownMembers } from "../core/own-member.ts";
 import { dayBuckets, dayStart, DAY_MS, type Bucket, type BucketKey } from "../core/usage.ts";
 import type { UsageQuery } from "../engine/ports.ts";
 import { mergeInto } from "./bucket-merge.ts";
-import { aggregateIn, readBuckets, readLeanBuckets } from "./bucket-query.ts";
+import { aggregateIn, readBuckets, visitBuckets } from "./bucket-query.ts";
 import type { Connection } from "./connection.ts";
 import { getMeta, putMeta } from "./counters.ts";
 
@@ -48,8 +48,22 @@ export function readDays(connection: Connection, query: UsageQuery): Bucket[] {
   const aggregate = aggregateIn(connection, "buckets", meter);
   if (aggregate === null) return [];
   if (aggregate === "unique") return addedUp(connection, query);
-  if (aggregate === "latest") return readBuckets(connection, "days", query, DAY_MS);
-  return readLeanBuckets(connection, "days", { ...query, meter }, DAY_MS, aggregate);
+  return readBuckets(connection, "days", query, DAY_MS);
+}
+
+/** Calls `visit` with each bucket, or day, of one meter that touches the query's range. */
+export function visitUsage(
+  connection: Connection,
+  query: UsageQuery & { readonly meter: string },
+  bucketMs: number,
+  visit: (bucket: Bucket) => void,
+): void {
+  const isDaily = query.grain === "day";
+  if (aggregateIn(connection, "buckets", query.meter) === "unique" || (isDaily && !areSettled(connection))) {
+    const buckets = isDaily ? readDays(connection, query) : readBuckets(connection, "buckets", query, bucketMs);
+    for (const bucket of buckets) visit(bucket);
+  } else if (isDaily) visitBuckets(connection, "days", query, DAY_MS, visit);
+  else visitBuckets(connection, "buckets", query, bucketMs, visit);
 }
 
 /** Adds up the buckets that an older release wrote, one company's after another's. Runs inside a write transaction. */

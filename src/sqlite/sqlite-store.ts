@@ -11,7 +11,7 @@ import { Connection } from "./connection.ts";
 import { correctEvent, replayMeter } from "./correction-rows.ts";
 import { getMeta, putMeta, readCounts } from "./counters.ts";
 import { networkFileSystem } from "./database-file.ts";
-import { readDays, rollUp } from "./day-rows.ts";
+import { readDays, rollUp, visitUsage } from "./day-rows.ts";
 import { loadDriver } from "./driver.ts";
 import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
 import { searchEvents } from "./event-search.ts";
@@ -145,6 +145,7 @@ function storeView(c: Connection, bucketMs: number): StoreView {
         const own = ownMembers(query);
         return own.grain === "day" ? readDays(c, own) : readBuckets(c, "buckets", own, bucketMs);
       }),
+    eachBucket: (query, visit) => read(() => visitUsage(c, ownMembers(query), bucketMs, visit)),
     usageRevision: () => read(() => usageRevision(c)),
     archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", ownMembers(query), bucketMs)),
     bucketMeters: () => read(() => readBucketMeters(c)),

@@ -4,6 +4,7 @@ import { measureMatching } from "./matching.js";
 import { measureMemory } from "./memory.js";
 import { measurePaths } from "./paths.js";
 import { measureServe } from "./serve.js";
+import { measureQuery } from "./query.js";
 import { measureServers } from "./servers.js";
 
 /** What can be measured, by name, in the order in which it is. */
@@ -15,4 +16,5 @@ export const PARTS = {
   memory: measureMemory,
   paths: measurePaths,
   serve: measureServe,
+  query: measureQuery,
 };

@@ -23,6 +23,9 @@ const FULL = {
   memoryRequests: 1_000_000,
   servedEvents: 1_000_000,
   servedPosts: 30_000,
+  queryEvents: 10_000_000,
+  queryCompanies: 2_000,
+  queryRounds: 15,
 };
 
 const QUICK = {
@@ -39,6 +42,9 @@ const QUICK = {
   memoryRequests: 200_000,
   servedEvents: 200_000,
   servedPosts: 6_000,
+  queryEvents: 1_000_000,
+  queryCompanies: 500,
+  queryRounds: 5,
 };
 
 const { values: options, positionals } = parseArgs({

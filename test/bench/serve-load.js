@@ -1,8 +1,8 @@
 // A process of its own that posts events over kept connections; told what to do by a message, answers with one.
 import { connect } from "node:net";
 
-process.on("message", async (order) => {
-  process.send(await run(order));
+process.on("message", (order) => {
+  void run(order).then((answer) => process.send(answer));
 });
 process.send({ ready: true });
 

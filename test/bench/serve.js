@@ -16,6 +16,18 @@ meters:
   tokens: { eventType: agent_run, aggregate: sum, value: data.tokens }
 `;
 
+/** One line of the table. */
+function row(what, result, count) {
+  return [
+    what,
+    thousands((count * 1e3) / result.wallMs),
+    figure(result.p50, 1),
+    figure(result.p99, 1),
+    figure((result.cpuMs * 1e3) / count, 1),
+    String(result.refused),
+  ];
+}
+
 /** `meterbook serve` over loopback, every answer after its commit with `synchronous = FULL`; the load is another process. */
 export async function measureServe({ folder, servedEvents: events, servedPosts: posts }) {
   writeFileSync(join(folder, "meterbook.yaml"), CONFIG);
@@ -38,14 +50,6 @@ export async function measureServe({ folder, servedEvents: events, servedPosts: 
   await once(service.child, "close");
   const rate = (events * 1e3) / batches.wallMs;
   const postRate = (posts * 1e3) / singles.wallMs;
-  const row = (what, result, count) => [
-    what,
-    thousands((count * 1e3) / result.wallMs),
-    figure(result.p50, 1),
-    figure(result.p99, 1),
-    figure((result.cpuMs * 1e3) / count, 1),
-    String(result.refused),
-  ];
   return {
     title: "Serve: events over HTTP",
     about: `${thousands(events)} events in calls of 100 over ${CONNECTIONS} connections, then ${thousands(posts)} calls of one event over ${SINGLE_CONNECTIONS}; two meters; every answer after the commit, synchronous = FULL, identities checked. The load is a process of its own and has its share of the same cores.`,

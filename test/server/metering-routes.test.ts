@@ -8,6 +8,12 @@ import { FEBRUARY, JANUARY_10, LATENESS, session, sessions } from "../engine/per
 import { startServer } from "./rig.ts";
 import { hosted } from "./hosted-backend.ts";
 
+/** An answer with its JSON; `data` of lists, `id` of things. */
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly id: string; readonly data: readonly unknown[] };
+}
+
 /** A service whose store has the guide of sessions, and calls to it. */
 async function service() {
   const clock = manualClock(JANUARY_10);
@@ -15,7 +21,7 @@ async function service() {
   const { store } = node;
   await putGuide({ store, now: clock.now(), newId: () => "guide", author: "file" }, sessions);
   const { url } = await startServer({ clock, backend });
-  const call = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> => {
+  const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(url + path, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),

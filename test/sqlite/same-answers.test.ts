@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 
 import { AGGREGATE_KINDS } from "../../src/core/aggregation.ts";
 import type { UsageEvent } from "../../src/core/event.ts";
-import { mergeBuckets } from "../../src/core/usage.ts";
+import { mergeBuckets, type Bucket } from "../../src/core/usage.ts";
 import type { Count, Hold, IngestEntry, Store } from "../../src/engine/ports.ts";
 import { memoryStore } from "../../src/memory/memory-store.ts";
 import { STORE_SUITE_BUCKET_MS } from "../../src/testing/store-suite.ts";
@@ -150,6 +150,12 @@ function byMeter(a: { meter: string; state?: string }, b: { meter: string; state
   return JSON.stringify([a.meter, a.state]) < JSON.stringify([b.meter, b.state]) ? -1 : 1;
 }
 
+async function visitedBuckets(store: Store, query: Parameters<Store["eachBucket"]>[0]): Promise<unknown> {
+  const visited: Bucket[] = [];
+  await store.eachBucket(query, (bucket) => void visited.push(bucket));
+  return sortedBuckets(visited);
+}
+
 /** Everything that a store can be asked. */
 async function answers(store: Store): Promise<unknown> {
   const ranges = [{}, { from: HOUR }, { to: HOUR + 90_000 }, { from: HOUR - 1, to: HOUR + 1 }];
@@ -167,6 +173,13 @@ async function answers(store: Store): Promise<unknown> {
     buckets: await Promise.all(
       ranges.flatMap((range) =>
         USAGE_FILTERS.map(async (filter) => sortedBuckets(await store.buckets({ ...range, ...filter }))),
+      ),
+    ),
+    visited: await Promise.all(
+      AGGREGATE_KINDS.flatMap((kind) =>
+        ([{}, { from: HOUR }, { grain: "day" }, { company: "beta", grain: "day" }] as const).map((query) =>
+          visitedBuckets(store, { meter: `m_${kind}`, ...query }),
+        ),
       ),
     ),
     archive: sortedBuckets(await store.archivedBuckets()),

@@ -37,7 +37,7 @@ export interface RejudgeOrder<Summary> {
 }
 
 /** What another judgement makes of a meter's past. */
-export interface Rejudged {
+interface Rejudged {
   readonly change: ReplayChange;
   /** The meter's catalog with the new versions. */
   readonly catalog: Catalog;

@@ -15,7 +15,7 @@ import type { MeterEffect } from "./meter-view.ts";
 /**
  * Called while stored events are read: how many that the meter could count were read, of how many events there are in all.
  */
-export type BackfillProgress = (read: number, total: number) => void;
+type BackfillProgress = (read: number, total: number) => void;
 
 /** How the past is read. */
 export interface BackfillOptions {

@@ -6,13 +6,14 @@ import { fieldLabel, ruleMeter, type Guide, type GuideRule } from "../../core/gu
 import { combinedFigure } from "../../core/meter-type.ts";
 import { owns } from "../../core/own-member.ts";
 import { settle } from "../ingest/amended-event.ts";
+import { assertNewest } from "../ingest/catalog-versions.ts";
 import { limits } from "../limits.ts";
 import type { Store, StoredEvent } from "../ports.ts";
 import { queryUsage, type UsageAnswer } from "../usage/usage-query.ts";
 import type { BucketBody } from "./buckets.ts";
 
 /** The usage of one value of a breakdown. */
-export type RecordGroup = {
+type RecordGroup = {
   /** Field → text. */
   readonly group: { readonly [field: string]: string };
   /** Exact decimal text. */
@@ -40,11 +41,11 @@ export interface BucketUsage {
 }
 
 /** Rules of a guide that update the meters of a category. */
-export function rulesFor(guide: Guide, category: string): readonly GuideRule[] {
+function rulesFor(guide: Guide, category: string): readonly GuideRule[] {
   return guide.rules.filter((rule) => rule.category === category);
 }
 
-/** What a meter counted in a span of its records' time, from the same books as every other figure. */
+/** What a meter counted in a span of its records' time, from the same books as every other figure. METER_METERS_CHANGED. */
 export async function bucketUsage(
   store: Store,
   catalog: Catalog,
@@ -57,7 +58,11 @@ export async function bucketUsage(
   for (const rule of rulesFor(guide, bucket.type.category)) {
     const meter = ruleMeter(guide.key, rule.key, aggregation);
     const definition = catalog.meters.find(({ key }) => key === meter);
-    if (definition === undefined) continue;
+    if (definition === undefined) {
+      // Its rule came after its type was changed; or the catalog is older than the meter, and would count too little.
+      await assertNewest(store, catalog);
+      continue;
+    }
     const groupBy = Object.keys(definition.groupBy);
     const rows = await queryUsage(store, catalog, { meter, company: bucket.userId, from, to, window: null, groupBy });
     figures.push(combinedFigure(aggregation, rows.map(figureOf)));

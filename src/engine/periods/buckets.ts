@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import type { Json } from "../../core/event.ts";
 import { checkIdentifier } from "../../core/event-rules.ts";
@@ -55,18 +56,15 @@ export interface BucketQuery {
 
 /** Makes a customer's meter. METER_NOT_FOUND for its type or guide, METER_CONFLICT when the user has it already. */
 export async function createBucket(desk: Desk, draft: BucketDraft): Promise<StoredBucket> {
-  const { id, body } = await newBucket(desk, draft);
-  const made: RegisterChange = {
-    kind: "bucket",
-    id,
-    seen: null,
-    names: bucketNames(id, body),
-    body,
-    author: desk.author,
-  };
-  const [entry] = await change(desk.store, [made], desk.now, "a meter");
+  const [entry] = await change(desk.store, [await bucketMaking(desk, draft)], desk.now, "a meter");
   if (entry === undefined) throw new RangeError("expected an entry for each change");
   return bucketOf(entry);
+}
+
+/** The change that makes a customer's meter. METER_NOT_FOUND for its type or guide. */
+export async function bucketMaking(desk: Desk, draft: BucketDraft): Promise<RegisterChange> {
+  const { id, body } = await newBucket(desk, draft);
+  return { kind: "bucket", id, seen: null, names: bucketNames(id, body), body, author: desk.author };
 }
 
 /** METER_NOT_FOUND. */
@@ -76,8 +74,8 @@ export async function getBucket(store: Store, id: string): Promise<StoredBucket>
 
 /** In the order of ids. */
 export async function listBuckets(store: Store, query: BucketQuery = {}): Promise<readonly StoredBucket[]> {
-  const { guide, userId } = query;
-  const type = query.meterType === undefined ? null : (await getMeterType(store, query.meterType)).id;
+  const { guide, userId, meterType } = ownMembers(query);
+  const type = meterType === undefined ? null : (await getMeterType(store, meterType)).id;
   const namePrefix =
     guide !== undefined && userId !== undefined
       ? partsPrefix("user", guide, userId)
@@ -132,7 +130,7 @@ export async function newBucket(
   draft: BucketDraft,
 ): Promise<{ readonly id: string; readonly body: BucketBody }> {
   const { store, now, newId } = desk;
-  const { userId, guide, customFields = {}, deleteOnReset = false, since = now } = draft;
+  const { userId, guide, customFields = {}, deleteOnReset = false, since = now } = ownMembers(draft);
   const mistakes = [
     ...(checkIdentifier(userId, limits.identifierLengthMax) === null
       ? []

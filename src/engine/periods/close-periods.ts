@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { Guide } from "../../core/guide.ts";
 import { guideSource } from "../../core/guide.ts";
@@ -25,6 +26,21 @@ export interface ClosingOptions {
   readonly latenessMs: number;
   /** Names of the sinks that new records go to. */
   readonly sinks: readonly string[];
+  /** What the rounds before learnt; all meters are looked at where it is left out. */
+  readonly memory?: ClosingMemory | undefined;
+}
+
+/** When the next period ends, as far as a process knows: until then, and until a meter is changed, none is looked at. */
+export interface ClosingMemory {
+  /** Revision of the meters that were looked at. */
+  revision: number;
+  /** Milliseconds UTC. */
+  nextDue: number;
+}
+
+/** The memory of a process that has looked at nothing yet. */
+export function closingMemory(): ClosingMemory {
+  return { revision: -1, nextDue: 0 };
 }
 
 /** What a round did. */
@@ -50,32 +66,48 @@ export async function closePeriods(options: ClosingOptions): Promise<ClosingSumm
   if (guides.size === 0) return { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
   const news = await newUsage(store, guides);
   const round = { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
-  for await (const entry of entriesOf(store, { kind: "bucket" })) {
-    const bucket = bucketOf(entry);
-    const guide = guides.get(bucket.guide);
-    if (guide === undefined) continue;
-    if (bucket.type.thresholds.length > 0 && news.has(bucket.guide, bucket.userId))
-      round.thresholds += await tellThresholds(options, guide, bucket);
-    await closeEnded(options, guide, bucket, round);
+  for (const namePrefix of news.prefixes()) {
+    for await (const entry of entriesOf(store, { kind: "bucket", ...(namePrefix === null ? {} : { namePrefix }) })) {
+      const bucket = bucketOf(entry);
+      const guide = guides.get(bucket.guide);
+      if (guide !== undefined) round.thresholds += await tellThresholds(options, guide, bucket);
+    }
   }
+  await closeAll(options, guides, round);
   round.corrections = await correctClosed(options, guides, news);
   await news.remember();
   return round;
 }
 
-/** Closes the ended periods of one meter. A round that another process was faster in is left. */
-async function closeEnded(
-  options: ClosingOptions,
-  guide: Guide,
-  first: StoredBucket,
-  round: { final: number; deleted: number; isBehind: boolean },
-): Promise<void> {
-  const { store, catalog, now, until = now, latenessMs, sinks } = options;
+/** Looks at all meters, unless it is known that none is due. */
+async function closeAll(options: ClosingOptions, guides: ReadonlyMap<string, Guide>, round: Round): Promise<void> {
+  const { store, now, until = now, memory = closingMemory() } = ownMembers(options);
+  const revision = await store.registerRevision("bucket");
+  if (memory.revision === revision && until < memory.nextDue) return;
+  let nextDue = Infinity;
+  for await (const entry of entriesOf(store, { kind: "bucket" })) {
+    const bucket = bucketOf(entry);
+    const guide = guides.get(bucket.guide);
+    if (guide !== undefined) nextDue = Math.min(nextDue, await closeEnded(options, guide, bucket, round));
+  }
+  memory.revision = revision;
+  memory.nextDue = nextDue;
+}
+
+interface Round {
+  final: number;
+  deleted: number;
+  isBehind: boolean;
+}
+
+/** Closes the ended periods of one meter, and says when it is due next. Where another process was faster, it is looked at again. */
+async function closeEnded(options: ClosingOptions, guide: Guide, first: StoredBucket, round: Round): Promise<number> {
+  const { store, catalog, now, until = now, latenessMs, sinks } = ownMembers(options);
   let bucket = first;
   for (let periods = 0; bucket.periodEnd + latenessMs <= until; periods += 1) {
     if (periods === limits.periodsPerRoundMax) {
       round.isBehind = true;
-      return;
+      return 0;
     }
     const { periodStart: from, periodEnd: to, type } = bucket;
     const usage = await bucketUsage(store, catalog, { guide, bucket, from, to });
@@ -99,15 +131,16 @@ async function closeEnded(
       changes.push({ kind: "bucket", id, seen, names: bucketNames(id, next), body: next, author: AUTHOR });
     }
     const outcome = await store.changeEntries(changes, now);
-    if (!outcome.done) return;
+    if (!outcome.done) return 0;
     round.final += changes.length - 1;
     const moved = outcome.entries.at(-1);
     if (bucket.deleteOnReset || moved === undefined) {
       round.deleted += 1;
-      return;
+      return Infinity;
     }
     bucket = bucketOf(moved);
   }
+  return bucket.periodEnd + latenessMs;
 }
 
 const AUTHOR = "periods";
@@ -185,8 +218,7 @@ function canonical(groups: FinalRecord["groups"]): string {
 
 /** Whose usage moved since the last round that was finished. */
 interface UsageNews {
-  has(guide: string, userId: string): boolean;
-  /** Names under which the records of these users stand; null = all. */
+  /** Names under which the meters and the records of these users stand; null = all. */
   prefixes(): readonly (string | null)[];
   /** Makes this round the last one that was finished. */
   remember(): Promise<void>;
@@ -203,21 +235,20 @@ async function newUsage(store: Store, guides: ReadonlyMap<string, Guide>): Promi
     const next = JSON.stringify(revision);
     if (next !== note) await store.putNote(SEEN_NOTE, next);
   };
-  if (seen.changes !== revision.changes) return { has: () => true, prefixes: () => [null], remember };
-  const users = new Map<string, string>();
+  if (seen.changes !== revision.changes) return { prefixes: () => [null], remember };
+  const users = new Set<string>();
   if (seen.lastSeq !== revision.lastSeq) {
     const sources = new Map([...guides.keys()].map((key) => [guideSource(key), key]));
     for await (const page of eventPages(store, { afterSeq: seen.lastSeq })) {
       for (const { event } of page) {
         const guide = sources.get(event.source);
         if (guide === undefined || event.company === null) continue;
-        users.set(JSON.stringify([guide, event.company]), partsPrefix("user", guide, event.company));
+        users.add(partsPrefix("user", guide, event.company));
       }
     }
   }
   return {
-    has: (guide, userId) => users.has(JSON.stringify([guide, userId])),
-    prefixes: () => [...users.values()],
+    prefixes: () => [...users],
     remember,
   };
 }

@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { sentenceOf } from "../../core/errors.ts";
 import { limits } from "../limits.ts";
 import type { RecordSink, RegisterEntry, SinkAnswer, Store } from "../ports.ts";
@@ -28,7 +29,8 @@ export interface EmitSummary {
  * two processes do not hand over the same; one that died in between leaves it to the next after that minute. What is told
  * is told at least once, under the record's own id.
  */
-export async function emitRecords({ store, sinks, clock, random, isStopped }: EmitOptions): Promise<EmitSummary> {
+export async function emitRecords(options: EmitOptions): Promise<EmitSummary> {
+  const { store, sinks, clock, random, isStopped } = ownMembers(options);
   const summary = { delivered: 0, postponed: 0, failed: 0 };
   for (const sink of sinks) {
     let after: string | undefined;

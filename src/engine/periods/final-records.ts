@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { createHash } from "node:crypto";
 
 import type { Json } from "../../core/event.ts";
@@ -185,7 +186,7 @@ export interface RecordPage {
 
 /** Final records, oldest period first. */
 export async function listFinalRecords(store: Store, query: RecordQuery): Promise<RecordPage> {
-  const { guide, userId, meterId, kind } = query;
+  const { guide, userId, meterId, kind, limit, after: begin } = ownMembers(query);
   const namePrefix =
     meterId !== undefined
       ? partsPrefix("period", meterId)
@@ -195,7 +196,7 @@ export async function listFinalRecords(store: Store, query: RecordQuery): Promis
           ? partsPrefix("user", guide)
           : partsPrefix("user", guide, userId);
   const records: (FinalRecord & { sinks: readonly SinkState[] })[] = [];
-  let after = query.after;
+  let after = begin;
   for (;;) {
     const page: readonly RegisterEntry[] = await store.listEntries({
       kind: "final_record",
@@ -212,7 +213,7 @@ export async function listFinalRecords(store: Store, query: RecordQuery): Promis
         (kind ?? record.kind) === record.kind;
       if (!fits) continue;
       records.push({ ...record, sinks });
-      if (records.length === query.limit) return { records, next: after };
+      if (records.length === limit) return { records, next: after };
     }
     if (page.length < limits.registerPageMax) return { records, next: null };
   }

@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import { meterTypeMistakes, meterTypeOf, type MeterType, type MeterTypeDraft } from "../../core/meter-type.ts";
 import { limits } from "../limits.ts";
@@ -34,11 +35,12 @@ export async function listMeterTypes(
   store: Pick<Store, "listEntries">,
   query: { readonly name?: string | undefined; readonly category?: string | undefined } = {},
 ): Promise<readonly StoredMeterType[]> {
+  const { name, category } = ownMembers(query);
   const found: StoredMeterType[] = [];
   for await (const entry of entriesOf(store, { kind: "meter_type" })) {
     const type = typeOfEntry(entry);
-    if (query.name !== undefined && type.name !== query.name) continue;
-    if (query.category !== undefined && type.category !== query.category) continue;
+    if (name !== undefined && type.name !== name) continue;
+    if (category !== undefined && type.category !== category) continue;
     found.push(type);
   }
   return found;

@@ -1,7 +1,7 @@
 import { meterTypeOf, type MeterTypeDraft } from "../../core/meter-type.ts";
 import type { Guide } from "../../core/guide.ts";
-import { createBucket, listBuckets, type BucketDraft } from "./buckets.ts";
-import type { Desk } from "./entries.ts";
+import { bucketMaking, listBuckets, type BucketDraft } from "./buckets.ts";
+import { change, type Desk } from "./entries.ts";
 import { guideOf, putGuide } from "./guides.ts";
 import { createMeterType, listMeterTypes, plainType, updateMeterType } from "./meter-types.ts";
 
@@ -43,8 +43,8 @@ async function provisionTypes(
   for (const draft of drafts) {
     const before = known.get(draft.name);
     const isSame = before !== undefined && canonical(plainType(before)) === canonical(meterTypeOf(draft));
-    const change = before === undefined ? "create" : isSame ? "keep" : "update";
-    steps.push({ what: "meter type", name: draft.name, change });
+    const kind = before === undefined ? "create" : isSame ? "keep" : "update";
+    steps.push({ what: "meter type", name: draft.name, change: kind });
     if (dryRun || isSame) continue;
     if (before === undefined) await createMeterType(desk, draft);
     else await updateMeterType(desk, before.id, meterTypeOf(draft));
@@ -76,14 +76,24 @@ async function provisionBuckets(
     (await listBuckets(desk.store)).map(({ userId, type, guide }) => nameOf(userId, type.name, guide)),
   );
   const steps: ProvisionStep[] = [];
+  const missing: BucketDraft[] = [];
   for (const draft of drafts) {
     const name = nameOf(draft.userId, draft.meterType, draft.guide);
     const isThere = known.has(name);
+    known.add(name);
     steps.push({ what: "meter", name, change: isThere ? "keep" : "create" });
-    if (!dryRun && !isThere) await createBucket(desk, draft);
+    if (!isThere) missing.push(draft);
+  }
+  if (dryRun) return steps;
+  // A transaction for each would wait for the disk thousands of times.
+  for (let start = 0; start < missing.length; start += BATCH) {
+    const changes = await Promise.all(missing.slice(start, start + BATCH).map((draft) => bucketMaking(desk, draft)));
+    await change(desk.store, changes, desk.now, "a meter");
   }
   return steps;
 }
+
+const BATCH = 500;
 
 function nameOf(userId: string, type: string, guide: string): string {
   return `${userId} · ${type} · ${guide}`;

@@ -1,8 +1,10 @@
 import type { Catalog } from "../../core/catalog.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import type { HoldReason, Json } from "../../core/event.ts";
+import type { HoldReason, Json, UsageEvent } from "../../core/event.ts";
+import { canonicalEvent } from "../../core/event-rules.ts";
 import type { GuideRule } from "../../core/guide.ts";
 import { suspendedEvent, type GuidedRecord, type RecordProblem, type RecordReader } from "../../core/guided-record.ts";
+import { ownMember } from "../../core/own-member.ts";
 import { countsOf, holdsOf } from "../ingest/amended-event.ts";
 import { limits } from "../limits.ts";
 import type { IngestEntry, IngestStatus, Store } from "../ports.ts";
@@ -18,7 +20,7 @@ export interface RecordsCall {
 }
 
 /** What became of one record. */
-export interface RecordResult {
+interface RecordResult {
   readonly index: number;
   readonly status: IngestStatus;
   /** Of the event that it became, with the guide's source. */
@@ -223,12 +225,18 @@ async function ingestNew(
     const { source, id } = entry.event;
     const before = first.get(id);
     const known = (await store.findEvents(id)).find(({ event }) => event.source === source)?.event ?? before?.event;
-    const isSame = known !== undefined && JSON.stringify(known.data) === JSON.stringify(entry.event.data);
+    const isSame = known !== undefined && isSameRecord(known, entry.event);
     const kept = isSame ? { ...entry, event: known } : entry;
     sameAsStored.push(kept);
     if (before === undefined) first.set(id, kept);
   }
   return store.ingest(sameAsStored, now, catalog.revision);
+}
+
+/** Whether two events are of one record, whatever was found wrong with it and in whatever order its fields stand. */
+function isSameRecord(a: UsageEvent, b: UsageEvent): boolean {
+  const data = ownMember(a, "data");
+  return data !== undefined && canonicalEvent({ ...b, data }) === canonicalEvent(b);
 }
 
 function replyOf(

@@ -1,3 +1,4 @@
+import { ownMember, ownMembers } from "../../core/own-member.ts";
 import { amendedEventOf } from "./suspended-event.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import { correctedEvent, type FieldValue } from "../../core/corrected-event.ts";
@@ -45,19 +46,17 @@ export interface SuspensePage {
 export type SuspenseCounts = readonly { readonly reason: HoldReason; readonly records: number }[];
 
 /** Suspended records, newest first. */
-export async function listSuspended(
-  desk: Pick<Desk, "store" | "now">,
-  { guide, reason, limit, ...place }: SuspenseQuery,
-): Promise<SuspensePage> {
+export async function listSuspended(desk: Pick<Desk, "store" | "now">, query: SuspenseQuery): Promise<SuspensePage> {
   const { store } = desk;
+  const { guide, reason, limit, beforeSeq } = ownMembers(query);
   const guides = guide === null ? (await listGuides(store)).map(({ key }) => key) : [guide];
   const records: SuspendedRecord[] = [];
-  for await (const row of heldRecords(store, guides, place.beforeSeq)) {
+  for await (const row of heldRecords(store, guides, beforeSeq)) {
     if (reason !== undefined && row.reason !== reason) continue;
     const stored = (await store.findEvents(row.id)).find(({ event }) => event.source === row.source);
     if (stored === undefined) continue;
     const event = amendedEventOf(stored);
-    const problems = await problemsOf(desk, row.guide, event.data ?? null);
+    const problems = await problemsOf(desk, row.guide, ownMember(event, "data") ?? null);
     const { time, company: userId } = event;
     records.push({
       seq: row.seq,
@@ -68,7 +67,7 @@ export async function listSuspended(
       time,
       reason: row.reason,
       problems,
-      record: event.data ?? null,
+      record: ownMember(event, "data") ?? null,
     });
     if (records.length === limit) return { records, next: row.seq };
   }
@@ -130,22 +129,23 @@ export interface ReplayedRecord extends CorrectionSummary {
  * Reads a suspended record anew, with fields that were put right: the old event stays and counts nothing, another counts
  * instead, or is suspended for what is still wrong. METER_EVENT_NOT_FOUND; METER_CONFLICT for one that is not suspended.
  */
-export async function replayRecord(desk: Desk, catalog: Catalog, order: ReplayRecordOrder): Promise<ReplayedRecord> {
+export async function replayRecord(desk: Desk, catalog: Catalog, stated: ReplayRecordOrder): Promise<ReplayedRecord> {
+  const order = ownMembers(stated);
   const { store, now, author } = desk;
   const found = await store.findEvents(order.id);
   const stored = found.find(
-    ({ event }) => (order.source ?? event.source) === event.source && guideOf(event.attributes) !== null,
+    ({ event }) => (order.source ?? event.source) === event.source && guideOf(ownMember(event, "attributes")) !== null,
   );
   if (stored === undefined)
     throw new MeterbookError("METER_EVENT_NOT_FOUND", `No record has the id ${JSON.stringify(order.id)}.`, {
       remedy: "`meterbook held list` shows what is suspended.",
     });
   const event = amendedEventOf(stored);
-  if (Object.keys(event.faults ?? {}).length === 0 && event.company !== null)
+  if (Object.keys(ownMember(event, "faults") ?? {}).length === 0 && event.company !== null)
     throw new MeterbookError("METER_CONFLICT", `The record ${order.id} is not suspended.`, {
       remedy: "What counts already is put right with `meterbook correct replace`.",
     });
-  const guide = guideOf(event.attributes) ?? "";
+  const guide = guideOf(ownMember(event, "attributes")) ?? "";
   const foreign = order.set.find(({ path }) => compilePath(path).segments?.[0] !== "data");
   if (foreign !== undefined)
     throw new MeterbookError("METER_CORRECTION_REFUSED", `${foreign.path} is no field of the record.`, {
@@ -153,9 +153,9 @@ export async function replayRecord(desk: Desk, catalog: Catalog, order: ReplayRe
     });
   const edited = correctedEvent(event, order.set, { name: { source: event.source, id: event.id }, recordedAt: now });
   const reader = await guideReader(store, guide);
-  const guided = reader.read(edited.data ?? null, { now, futureMs: limits.futureMs, id: event.id });
+  const guided = reader.read(ownMember(edited, "data") ?? null, { now, futureMs: limits.futureMs, id: event.id });
   // A record without a time of its own happened when it came first.
-  const time = guided.event.recordedAt === undefined ? event.time : guided.event.time;
+  const time = ownMember(guided.event, "recordedAt") === undefined ? event.time : guided.event.time;
   const timed = { ...guided, event: { ...guided.event, source: guideSource(guide), time } };
   const { problems } = await placed(desk, timed);
   const instead = { event: suspendedEvent(timed.event, problems) };

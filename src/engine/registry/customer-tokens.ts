@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { limits } from "../limits.ts";
 
 /** What a customer's token lets its holder see: this customer's usage, of these meters (null = of all), until then. */
-export interface CustomerGrant {
+interface CustomerGrant {
   readonly customer: string;
   readonly meters: readonly string[] | null;
   /** Milliseconds UTC. */

@@ -23,7 +23,7 @@ export interface LabelValuesQuery {
  * METER_REQUEST_INVALID for a label that it never had, or an end that is not later than the begin.
  */
 export async function labelValues(
-  store: Pick<StoreView, "buckets" | "meterVersions">,
+  store: Pick<StoreView, "eachBucket" | "meterVersions">,
   catalog: Catalog,
   { meter: key, label, from, to, limit }: LabelValuesQuery,
 ): Promise<readonly string[]> {
@@ -37,17 +37,15 @@ export async function labelValues(
   if (first !== undefined) throw new MeterbookError("METER_REQUEST_INVALID", first.message, { mistakes });
   const found = new Set<string>();
   const seen = new Set<string>();
-  for await (const { buckets } of readUsage(store, key, null, wholeSpans(from, to))) {
-    for (const { company, group, state } of buckets) {
-      if (state.events === 0) continue;
-      if (label === "subject") found.add(subjectOf(company, group));
-      else if (!seen.has(group)) {
-        seen.add(group);
-        const text = ownMember(groupLabels(group), label);
-        if (text !== undefined) found.add(text);
-      }
+  await readUsage(store, key, null, wholeSpans(from, to), ({ company, group, state }) => {
+    if (state.events === 0) return;
+    if (label === "subject") found.add(subjectOf(company, group));
+    else if (!seen.has(group)) {
+      seen.add(group);
+      const text = ownMember(groupLabels(group), label);
+      if (text !== undefined) found.add(text);
     }
-  }
+  });
   return [...found].toSorted().slice(0, limit);
 }
 

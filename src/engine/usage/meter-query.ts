@@ -13,7 +13,10 @@ import { readUsage, usageExtent, type Companies } from "./usage-reading.ts";
 import { narrowSpans, wholeSpans, windowSpans, type UsageSpans } from "./usage-spans.ts";
 
 /** What of a store a question is answered from. */
-export type QueryView = Pick<StoreView, "bucketMs" | "buckets" | "archivedBuckets" | "eventsInSpan" | "meterVersions">;
+export type QueryView = Pick<
+  StoreView,
+  "bucketMs" | "eachBucket" | "archivedBuckets" | "eventsInSpan" | "meterVersions"
+>;
 
 /**
  * Usage of one meter by window, customer, subject and label. A row's window is whole, also where a bound cuts it; what
@@ -58,15 +61,15 @@ async function answered(answering: Answering, mayReadEvents: boolean): Promise<M
   const table = rowTable(question, attribution);
   const spans = await spansOf(view, question, companies);
   const cut = new CutBuckets(question, view.bucketMs);
-  for await (const { isDay, buckets } of readUsage(view, meter.key, companies, spans)) {
-    for (const { company, group, start, state } of buckets) {
-      if (isDay || !cut.has(start)) table.addState(company, group, start, state);
-      else if (!mayReadEvents) return null;
-      else cut.note(start, state.events);
-    }
-  }
+  await readUsage(view, meter.key, companies, spans, ({ company, group, start, state }, isDay) => {
+    if (isDay || !cut.has(start)) table.addState(company, group, start, state);
+    else cut.note(start, state.events);
+  });
+  if (!cut.isEmpty && !mayReadEvents) return null;
+  if (cut.events > limits.queryEventsMax) throw tooManyEvents();
   const spent: ReadingCount = { events: 0 };
   if (!cut.isEmpty) await addCut(answering, companies, table, cut, spent);
+  table.assertSize();
   let bounds = { from, to };
   if (windows === null && (from === null || to === null)) {
     const minutes = await usageMinutes({ ...answering, companies, table, spent, mayReadEvents });
@@ -130,7 +133,6 @@ class CutBuckets {
   note(start: number, events: number): void {
     this.starts.add(start);
     this.events += events;
-    if (this.events > limits.queryEventsMax) throw tooManyEvents();
   }
 
   isNoted(start: number): boolean {

@@ -1,5 +1,6 @@
 import { absorb, accumulate, emptyDraft, type AggregateState, type StateDraft } from "../../core/aggregation.ts";
 import type { MeteredValue } from "../../core/verdict.ts";
+import { limits } from "../limits.ts";
 import type { Attribution } from "../registry/customer.ts";
 import { assertRows, rowsOf, WHOLE, type RowBounds } from "./answer-rows.ts";
 import type { JudgedQuestion } from "./judged-question.ts";
@@ -12,6 +13,8 @@ export interface RowTable {
   addState(company: string, group: string, time: number, state: AggregateState): void;
   /** Adds one event's share. */
   addValue(company: string, group: string, time: number, value: MeteredValue, order: number): void;
+  /** METER_REQUEST_INVALID when there are more rows than an answer may have: some were left out. */
+  assertSize(): void;
   /** Whether the filters let usage pass. */
   passes(company: string, group: string, time: number): boolean;
   /** By window, then customer, subject and group; `bounds` are those of a row without a window. */
@@ -31,7 +34,8 @@ export function rowTable(question: JudgedQuestion, attribution: Attribution): Ro
     let draft = series.drafts.get(start);
     if (draft === undefined) {
       rowCount += 1;
-      assertRows(rowCount);
+      // Nothing is thrown while the store is read; beyond the bound nothing more is kept.
+      if (rowCount > limits.queryRowsMax) return null;
       draft = emptyDraft(kind);
       series.drafts.set(start, draft);
     }
@@ -46,6 +50,7 @@ export function rowTable(question: JudgedQuestion, attribution: Attribution): Ro
       const draft = draftAt(company, group, time);
       if (draft !== null) accumulate(kind, draft, value, time, order);
     },
+    assertSize: () => assertRows(rowCount),
     passes: (company, group, time) => lanes.passes(company, group, time),
     rows: (bounds) => rowsOf(question, lanes.all(), bounds),
   };

@@ -6,7 +6,7 @@ import type { JudgedQuestion } from "./judged-question.ts";
 import type { QueryView } from "./meter-query.ts";
 import type { RowTable } from "./row-table.ts";
 import { readUsage, type Companies } from "./usage-reading.ts";
-import { narrowSpans, wholeSpans } from "./usage-spans.ts";
+import { narrowSpans, wholeSpans, type UsageSpans } from "./usage-spans.ts";
 
 interface MinutesQuestion {
   readonly view: QueryView;
@@ -49,18 +49,16 @@ export async function usageMinutes(asked: MinutesQuestion): Promise<WindowSpan |
 /** Begins of the first and the last bucket that pass. */
 async function edgesOf(
   { view, question, companies, table }: MinutesQuestion,
-  spans: Parameters<typeof readUsage>[3],
+  spans: UsageSpans,
 ): Promise<{ readonly first: number; readonly last: number } | null> {
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   const passes = ({ company, group, start, state }: Bucket): boolean =>
     state.events > 0 && table.passes(company, group, start);
-  for await (const { buckets } of readUsage(view, question.meter.key, companies, spans)) {
-    for (const bucket of buckets) {
-      if ((bucket.start >= first && bucket.start <= last) || !passes(bucket)) continue;
-      first = Math.min(first, bucket.start);
-      last = Math.max(last, bucket.start);
-    }
-  }
+  await readUsage(view, question.meter.key, companies, spans, (bucket) => {
+    if ((bucket.start >= first && bucket.start <= last) || !passes(bucket)) return;
+    first = Math.min(first, bucket.start);
+    last = Math.max(last, bucket.start);
+  });
   return first <= last ? { first, last } : null;
 }
 

@@ -1,3 +1,4 @@
+import { ownMembers } from "../../core/own-member.ts";
 import { createHmac } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
@@ -32,7 +33,8 @@ export interface WebhookSinkOptions {
  * Posts each record to a URL, signed: `meterbook-signature: t=<seconds>,v1=<HMAC-SHA-256 of "t.body", hex>`. The address
  * is looked up and judged first, and the call goes to that address and no other; redirects are not followed.
  */
-export function webhookSink(options: WebhookSinkOptions): RecordSink {
+export function webhookSink(stated: WebhookSinkOptions): RecordSink {
+  const options = ownMembers(stated);
   const { name, resolve = systemResolve } = options;
   return {
     name,
@@ -115,7 +117,7 @@ function post(url: URL, { address, family }: ResolvedAddress, call: Post): Promi
 }
 
 /** `t=…,v1=…`: whoever knows the secret can tell that the body is ours and how old it is. */
-export function signature(secret: string, seconds: number, body: string): string {
+function signature(secret: string, seconds: number, body: string): string {
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
 }
 

@@ -118,7 +118,7 @@ function prefersMinimal({ headers }: IncomingMessage): boolean {
 }
 
 /** The attributes of binary mode; in an object that inherits nothing. */
-export function cloudEventHeaders({ headers }: IncomingMessage): Readonly<Record<string, string>> {
+function cloudEventHeaders({ headers }: IncomingMessage): Readonly<Record<string, string>> {
   const found: Record<string, string> = Object.setPrototypeOf({}, null);
   for (const [name, value] of Object.entries(headers))
     if (name.startsWith("ce-") && typeof value === "string") found[name] = value;

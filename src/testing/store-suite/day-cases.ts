@@ -1,6 +1,7 @@
 import { AGGREGATE_KINDS } from "../../core/aggregation.ts";
+import { owns } from "../../core/own-member.ts";
 import { dayBuckets, DAY_MS, dayStart, type Bucket } from "../../core/usage.ts";
-import type { BucketChange, IngestEntry, Store } from "../../engine/ports.ts";
+import type { BucketChange, IngestEntry, Store, UsageQuery } from "../../engine/ports.ts";
 import { anEvent, countsOfKind, HOUR, HOUR_MS, SUITE_BUCKET_MS, type CaseTools, type StoreCase } from "./store-case.ts";
 import { sortedBuckets } from "./usage-cases.ts";
 
@@ -18,13 +19,33 @@ async function daysFit(store: Store, same: CaseTools["same"]): Promise<void> {
   const meters = AGGREGATE_KINDS.map((kind) => `m_${kind}`);
   const day = dayStart(HOUR);
   const ranges = [{}, { from: day }, { to: day + 1 }, { from: day - 1, to: day + DAY_MS }];
-  for (const filter of [{}, { company: "acme" }, { company: "nobody" }, ...meters.map((meter) => ({ meter }))]) {
+  for (const filter of [
+    {},
+    { company: "acme" },
+    { company: "nobody" },
+    ...meters.map((meter) => ({ meter })),
+    { meter: "none" },
+  ]) {
     for (const range of ranges) {
       const wanted = dayBuckets(await store.buckets(filter)).filter(
         ({ start }) => start + DAY_MS > (range.from ?? start) && start < (range.to ?? Number.MAX_SAFE_INTEGER),
       );
       same(sortedBuckets(await store.buckets({ ...filter, ...range, grain: "day" })), sortedBuckets(wanted));
+      if (owns(filter, "meter")) await visitsFit(store, { ...filter, ...range }, same);
     }
+  }
+}
+
+/** Visiting one by one must give what asking for all gives, of days and of buckets. */
+async function visitsFit(
+  store: Store,
+  query: UsageQuery & { readonly meter: string },
+  same: CaseTools["same"],
+): Promise<void> {
+  for (const asked of [query, { ...query, company: "beta" }, { ...query, grain: "day" } as const]) {
+    const visited: Bucket[] = [];
+    await store.eachBucket(asked, (bucket) => void visited.push(bucket));
+    same(sortedBuckets(visited), sortedBuckets(await store.buckets(asked)));
   }
 }
 

@@ -66,6 +66,8 @@ export function owners(subjectsByKey: Readonly<Record<string, readonly string[]>
       ...subjects.map((each) => each.subject),
     ],
     find,
+    endOf: () => null,
+    customers: () => customers,
   };
 }
 

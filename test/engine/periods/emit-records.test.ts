@@ -1,3 +1,5 @@
+import { EventEmitter, once } from "node:events";
+
 import { expect, it } from "vitest";
 
 import { emitRecords, type EmitSummary } from "../../../src/engine/periods/emit-records.ts";
@@ -83,8 +85,8 @@ onBothStores("handing records over", (make) => {
   });
 
   it("is done by one of two processes; the record of one that died is taken up after its minute", async () => {
-    let die = (_error: Error): void => undefined;
-    const dies = new Promise<SinkAnswer>((_resolve, reject) => (die = reject));
+    const dying = new EventEmitter();
+    const dies = once(dying, "answer").then((): SinkAnswer => taken);
     let calls = 0;
     const sink: RecordSink = { name: "s", emit: () => ((calls += 1) === 1 ? dies : Promise.resolve(taken)) };
     const { emit, clock } = await closed(one(), [sink]);
@@ -94,7 +96,7 @@ onBothStores("handing records over", (make) => {
     clock.advance(60_000);
     expect(await emit()).toEqual({ delivered: 1, postponed: 0, failed: 0 });
     // The first one comes back from the dead with a failure, and does not undo what was delivered.
-    die(new Error("killed"));
+    dying.emit("error", new Error("killed"));
     await first;
     clock.advance(10 * 60_000);
     expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });

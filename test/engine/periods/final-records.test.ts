@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
 
 import { verify } from "../../../src/engine/books/verify.ts";
+import { createBucket } from "../../../src/engine/periods/buckets.ts";
+import { closePeriods, closingMemory } from "../../../src/engine/periods/close-periods.ts";
 import { replayRecord } from "../../../src/engine/periods/suspense.ts";
 import { correctEvent } from "../../../src/engine/corrections/correct.ts";
 import { onBothStores } from "../both-stores.ts";
@@ -159,5 +161,23 @@ onBothStores("a record that cannot count", (make) => {
     await close();
     expect((await records()).find(({ meterTypeName }) => meterTypeName === "L1_Llama3")?.value).toBe("20");
     expect((await verify(store, await catalog())).differences).toEqual([]);
+  });
+});
+
+onBothStores("a process that remembers when the next period ends", (make) => {
+  it("looks at the meters again when one is due, or one is new", async () => {
+    const { store, clock, desk, catalog } = await stream(await make(), { users: [["FinTech", "L1_Llama3"]] });
+    const memory = closingMemory();
+    const close = async () =>
+      closePeriods({ store, catalog: await catalog(), now: clock.now(), latenessMs: LATENESS, sinks: [], memory });
+    expect((await close()).final).toBe(0);
+    expect(memory.nextDue).toBe(FEBRUARY + LATENESS);
+    const since = Date.parse("2025-12-31T00:00:00Z");
+    await createBucket(desk(), { userId: "Early", meterType: "L1_Llama3", guide: "botbot", since });
+    expect((await close()).final).toBe(1);
+    clock.set(FEBRUARY + LATENESS - 1);
+    expect((await close()).final).toBe(0);
+    clock.set(FEBRUARY + LATENESS);
+    expect((await close()).final).toBe(2);
   });
 });

@@ -87,6 +87,8 @@ export function attributionOf(...customers: readonly Customer[]): Attribution {
     customerOf: (company) => owner(company),
     companiesOf: companies,
     find: (idOrKey) => customers.find(({ id, key }) => id === idOrKey || key === idOrKey) ?? null,
+    endOf: () => null,
+    customers: () => customers,
   };
 }
 

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -34,15 +34,16 @@ async function textOf(request: IncomingMessage): Promise<string> {
 const sinkAt = (url: string, changes: object = {}) =>
   webhookSink({ name: "hook", url, secret: "a-secret-of-the-file", allowPrivate: false, ...changes });
 
+const toLoopback = async (): Promise<readonly ResolvedAddress[]> => [{ address: "127.0.0.1", family: 4 }];
+
 describe("a webhook sink", () => {
   it("posts the record, signed so that its receiver can tell who sent it and when", async () => {
     const calls: { headers: IncomingMessage["headers"]; body: string; path: string | undefined }[] = [];
-    const { url } = await served((request, response) => {
-      void textOf(request).then((body) => {
-        calls.push({ headers: request.headers, body, path: request.url });
-        response.writeHead(204).end();
-      });
-    });
+    const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      calls.push({ headers: request.headers, body: await textOf(request), path: request.url });
+      response.writeHead(204).end();
+    };
+    const { url } = await served((request, response) => void take(request, response));
     expect(await sinkAt(url).emit(record, NOW)).toEqual({ kind: "taken" });
     const [call] = calls;
     expect(call).toMatchObject({ body: record.text, path: "/records" });
@@ -120,12 +121,17 @@ describe("a webhook sink", () => {
   });
 
   it("calls private addresses where the file allows them, and never in clear", async () => {
-    const resolve = async (): Promise<readonly ResolvedAddress[]> => [{ address: "127.0.0.1", family: 4 }];
     const { port } = await served((_request, response) => response.end());
-    const allowed = await sinkAt(`https://hooks.internal:${port}/`, { resolve, allowPrivate: true }).emit(record, NOW);
+    const allowed = await sinkAt(`https://hooks.internal:${port}/`, { resolve: toLoopback, allowPrivate: true }).emit(
+      record,
+      NOW,
+    );
     // It got as far as the handshake, which this server does not speak.
     expect(allowed).toMatchObject({ kind: "failed", reason: expect.not.stringContaining("public internet") });
-    const clear = await sinkAt(`http://hooks.internal:${port}/`, { resolve, allowPrivate: true }).emit(record, NOW);
+    const clear = await sinkAt(`http://hooks.internal:${port}/`, { resolve: toLoopback, allowPrivate: true }).emit(
+      record,
+      NOW,
+    );
     expect(clear).toMatchObject({ kind: "failed", reason: expect.stringContaining("public internet") });
   });
 });
