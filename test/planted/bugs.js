@@ -417,6 +417,19 @@ export const PLANTED_BUGS = [
     ...SERVE_KILL,
   },
   {
+    name: "atomic-call-in-two-transactions",
+    edits: [
+      {
+        file: "src/engine/intake/accept.ts",
+        find: "return entries.length === 0 ? [] : store.ingest(entries, now, catalog.revision, what);",
+        replace:
+          'if (entries.length === 0) return [];\n  if (what !== "all") return store.ingest(entries, now, catalog.revision, what);\n  const told: IngestStatus[] = [];\n  for (const entry of entries) told.push(...(await store.ingest([entry], now, catalog.revision, what)));\n  return told;',
+      },
+    ],
+    ...SERVE_KILL,
+    env: { SERVE_KILLS: "30" },
+  },
+  {
     name: "event-known-by-its-id-alone",
     edits: [
       {
