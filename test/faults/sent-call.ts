@@ -27,6 +27,9 @@ export interface CallMaker {
 const BATCH = { "content-type": "application/cloudevents-batch+json" };
 const JSON_TYPE = { "content-type": "application/json" };
 
+/** Events of a call whose transaction takes long enough to be struck within. */
+export const MANY = 250;
+
 /** Two senders use the same ids: an event's identity is its source and its id. */
 const SOURCES = ["/left", "/right"] as const;
 
@@ -44,10 +47,11 @@ export function callMaker(prefix: string, random: SeededRandom): CallMaker {
     return sources.map((source) => attempt(source, id));
   };
   const several = (): readonly Attempt[] => Array.from({ length: random.between(2, 25) }, fresh).flat();
+  const many = (): readonly Attempt[] => Array.from({ length: random.between(MANY, 3 * MANY) }, fresh).flat();
   const one = (): Attempt => attempt(random.pick(SOURCES), `${prefix}-${++last}`);
   const makers: readonly (() => SentCall)[] = [
     () => batchOf(several(), false),
-    () => batchOf(several(), true),
+    () => batchOf(random.next() < 0.7 ? several() : many(), true),
     () => structured(one()),
     () => binary(one()),
     () => ({ ...batchOf(several(), false), path: "/api/v1/events", answer: "status" }),

@@ -7,7 +7,7 @@ import { recordFigures } from "./figures.ts";
 import { expectWhole, figuresOf, startOracle } from "./oracle.ts";
 import { COMPANIES, emptyFolder } from "./place.ts";
 import { progress } from "./progress.ts";
-import { serveLoad, type Memory, type ServeLoadOptions, type ServeLoadResult } from "./serve-load.ts";
+import { serveLoad, type LoadStep, type Memory, type ServeLoadOptions, type ServeLoadResult } from "./serve-load.ts";
 import { startServed, writeServed, type ServedProgram } from "./served.ts";
 
 /** What a kill waits for no longer. */
@@ -16,12 +16,13 @@ const NOTHING_TO_DO_MS = 3_000;
 /** Where a kill strikes: while the service starts, after so many calls were handed over or answered, or as a commit reaches the disk. */
 type Strike =
   | { readonly at: "start"; readonly afterMs: number }
-  | { readonly at: "asked" | "answered" | "commit"; readonly nth: number; readonly afterMs: number };
+  | { readonly at: LoadStep | "commit"; readonly nth: number; readonly afterMs: number };
 
 function choose(random: SeededRandom): Strike {
   const kind = random.next();
   if (kind < 0.12) return { at: "start", afterMs: random.between(0, 900) };
-  const at = kind < 0.4 ? "asked" : kind < 0.7 ? "answered" : "commit";
+  if (kind < 0.4) return { at: "asked whole", nth: random.between(1, 4), afterMs: random.between(1, 40) };
+  const at = kind < 0.6 ? "asked" : kind < 0.8 ? "answered" : "commit";
   const afterMs = random.next() < 0.6 ? 0 : random.between(1, 40);
   return { at, nth: random.between(1, at === "commit" ? 150 : 250), afterMs };
 }
@@ -87,7 +88,7 @@ it("kill -9 of the service under HTTP load, at any moment: what was answered is 
   const oracle = await startOracle();
   writeServed(folder);
   const memory: Memory = { unanswered: [], kept: [] };
-  const struck = { start: 0, asked: 0, answered: 0, commit: 0, clock: 0 };
+  const struck = { start: 0, asked: 0, "asked whole": 0, answered: 0, commit: 0, clock: 0 };
   const sums = { answered: 0, repeated: 0, broken: 0 };
   const tell = progress("kill -9 of the service", rounds);
   try {
@@ -106,7 +107,7 @@ it("kill -9 of the service under HTTP load, at any moment: what was answered is 
       test: "kill -9 of meterbook serve under HTTP load",
       rounds,
       ...figuresOf(verdict),
-      note: `${sums.answered} calls answered, ${sums.repeated} of them sent again, ${sums.broken} broken off; struck ${struck.start} × at start, ${struck.asked} × at a call, ${struck.commit} × at a commit, ${struck.answered} × after an answer, ${struck.clock} × at any time`,
+      note: `${sums.answered} calls answered, ${sums.repeated} of them sent again, ${sums.broken} broken off; struck ${struck.start} × at start, ${struck.asked} × at a call, ${struck["asked whole"]} × within a large one, ${struck.commit} × at a commit, ${struck.answered} × after an answer, ${struck.clock} × at any time`,
     });
     expectWhole(verdict);
     expect(Object.keys(verdict.companies).toSorted()).toEqual([...COMPANIES]);

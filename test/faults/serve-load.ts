@@ -2,7 +2,7 @@ import { Agent, request } from "node:http";
 
 import type { SeededRandom } from "./depth.ts";
 import type { Attempt, Oracle } from "./oracle.ts";
-import { callMaker, type CallMaker, type SentCall } from "./sent-call.ts";
+import { callMaker, MANY, type CallMaker, type SentCall } from "./sent-call.ts";
 
 /** What clients remember from one life of the service to the next. */
 export interface Memory {
@@ -12,6 +12,9 @@ export interface Memory {
   readonly kept: SentCall[];
 }
 
+/** A call was handed to the operating system; so was one of many events, all or none of them; an answer arrived whole. */
+export type LoadStep = "asked" | "asked whole" | "answered";
+
 export interface ServeLoadOptions {
   readonly url: string;
   readonly oracle: Pick<Oracle, "attempted" | "acknowledged" | "whole">;
@@ -20,8 +23,7 @@ export interface ServeLoadOptions {
   readonly prefix: string;
   readonly memory: Memory;
   readonly clients?: number;
-  /** Called when a call was handed to the operating system, and when its answer arrived whole. */
-  readonly onStep?: (step: "asked" | "answered") => void;
+  readonly onStep?: (step: LoadStep) => void;
   /** Asked before each call; the load lasts until it says no or a call is broken off. */
   readonly goesOn?: () => boolean;
 }
@@ -71,6 +73,9 @@ interface Seen {
   readonly wrong: string[];
 }
 
+/** Whether the service has the events of a call already. */
+type Before = "no" | "perhaps" | "surely";
+
 interface Answer {
   readonly status: number;
   readonly text: string;
@@ -113,23 +118,23 @@ class Sender {
     if (atomic && events.length > 0) oracle.whole(events.map(({ token }) => token));
   }
 
-  /** Whether an answer came. `before` says whether the service had its events already. */
-  async #send(call: SentCall, before: "no" | "perhaps" | "surely"): Promise<boolean> {
-    const { memory, oracle, onStep } = this.#options;
+  /** Whether an answer came. */
+  async #send(call: SentCall, before: Before): Promise<boolean> {
+    const { oracle, onStep } = this.#options;
     let answer: Answer;
     try {
       if (call.first !== undefined) await this.#post(call.first);
       answer = await this.#post(call);
     } catch (error) {
       this.#seen.broken.push(String(error));
-      if (call.answer !== "refusal" && before !== "surely") memory.unanswered.push(call);
+      this.#perhapsAgain(call, before);
       return false;
     }
     this.#seen.answered += 1;
     if (before !== "no") this.#seen.repeated += 1;
     if (answer.status === 503 || answer.status === 429) {
       this.#seen.refused.push(`${answer.status} ${answer.text.slice(0, 200)}`);
-      if (call.answer !== "refusal" && before !== "surely") memory.unanswered.push(call);
+      this.#perhapsAgain(call, before);
     } else {
       const fault = faultOf(call, answer, before === "surely");
       if (fault !== null)
@@ -141,13 +146,19 @@ class Sender {
     return true;
   }
 
+  /** Half of the senders give up: what became of a call must be whole also where nobody completes it. */
+  #perhapsAgain(call: SentCall, before: Before): void {
+    const { random, memory } = this.#options;
+    if (call.answer !== "refusal" && before !== "surely" && random.next() < 0.5) memory.unanswered.push(call);
+  }
+
   #remember(call: SentCall): void {
     const { kept } = this.#options.memory;
     if (kept.length < KEPT_MAX) kept.push(call);
     else kept[this.#options.random.between(0, KEPT_MAX)] = call;
   }
 
-  #post({ path, headers, body }: SentCall): Promise<Answer> {
+  #post({ path, headers, body, events, atomic }: SentCall): Promise<Answer> {
     const { url, onStep } = this.#options;
     const length = { "content-length": Buffer.byteLength(body) };
     const options = { method: "POST", agent: this.#agent, headers: { ...headers, ...length } };
@@ -163,7 +174,10 @@ class Sender {
         });
       });
       sent.on("error", reject);
-      sent.end(body, () => onStep?.("asked"));
+      sent.end(body, () => {
+        onStep?.("asked");
+        if (atomic && events.length >= MANY) onStep?.("asked whole");
+      });
     });
   }
 }

@@ -7,7 +7,7 @@ import { depthOr, testRandom } from "./depth.ts";
 import { recordFigures } from "./figures.ts";
 import { expectWhole, figuresOf, startOracle } from "./oracle.ts";
 import { emptyFolder } from "./place.ts";
-import { serveLoad, type Memory, type ServeLoadOptions, type ServeLoadResult } from "./serve-load.ts";
+import { serveLoad, type LoadStep, type Memory, type ServeLoadOptions, type ServeLoadResult } from "./serve-load.ts";
 import { SERVED_YAML, startServed, writeServed } from "./served.ts";
 
 /** Far less than the time after which a stopping service cuts its callers off. */
@@ -37,7 +37,7 @@ async function oneStop(folder: string, after: number, load: Omit<ServeLoadOption
   for (const text of ["", "POST /v1/events HTTP/1.1\r\nhost:"]) await openConnection(url, text);
   let calls = 0;
   let stoppedAt = 0;
-  const onStep = (step: "asked" | "answered"): void => {
+  const onStep = (step: LoadStep): void => {
     if (step !== "answered" || ++calls !== after) return;
     stoppedAt = performance.now();
     service.child.kill("SIGTERM");
@@ -99,7 +99,7 @@ it("SIGHUP under HTTP load, with a good and a broken file in turn: no call is lo
     let isEditing = true;
     let answered = 0;
     let atWork: (() => void) | null = null;
-    const onStep = (step: "asked" | "answered"): void => {
+    const onStep = (step: LoadStep): void => {
       if (step === "answered" && ++answered % CALLS_AN_EDIT === 0) atWork?.();
     };
     const load = serveLoad({ url, oracle, random, prefix: "1", memory, onStep, goesOn: () => isEditing });
