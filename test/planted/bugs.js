@@ -470,4 +470,17 @@ export const PLANTED_BUGS = [
     test: "test/server/matrix.test.ts",
     only: "shows its customer's usage alone",
   },
+  {
+    name: "half-counted-past-left-until-a-write",
+    edits: [
+      {
+        file: "src/runtime/http-service.ts",
+        find: "  void backend.readiness({});\n",
+        replace: "",
+      },
+    ],
+    test: "test/faults/serve-changes.test.ts",
+    config: FAULTS,
+    only: "while a new meter",
+  },
 ];
