@@ -27,7 +27,7 @@ export interface VersionChange {
  * Compares the wanted meters with the stored versions. Whatever differs makes a version that counts from `now` on, so
  * that the past is neither re-billed nor judged anew: the definition, the computed fields that it reads, what becomes of
  * usage of nobody. A stored meter that is not wanted any more gets a version that has ended; wanted again, it goes on
- * with a version from then on. Meters that were made over the API are left alone. The first version of a meter counts from 0 when the store is empty, else from `now`.
+ * with a version from then on. Meters of the API and of guides are left alone. The first version of a meter counts from 0 when the store is empty, else from `now`.
  * `now` is in milliseconds UTC; a clock that went back never reorders versions.
  */
 export function nextVersions(
@@ -37,7 +37,7 @@ export function nextVersions(
   storeIsEmpty: boolean,
 ): VersionChange {
   const latest = latestVersions(stored);
-  const living = [...latest.values()].filter(({ origin, ended }) => origin === "api" && ended !== true);
+  const living = [...latest.values()].filter(({ origin, ended }) => origin !== undefined && ended !== true);
   const add: MeterVersion[] = [];
   const aggregateChanged: string[] = [];
   const ofApi: { key: string; api: string }[] = [];
@@ -56,7 +56,7 @@ export function nextVersions(
     else if (substance(before) !== substance(next)) add.push({ ...next, ...successor(before, now) });
   }
   for (const before of latest.values()) {
-    if (before.ended === true || before.origin === "api") continue;
+    if (before.ended === true || before.origin !== undefined) continue;
     const { replayed: _replayed, ...last } = before;
     add.push({ ...last, ended: true, ...successor(before, now) });
   }

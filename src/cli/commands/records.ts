@@ -10,6 +10,7 @@ import { limits } from "../../engine/limits.ts";
 import { listFinalRecords, RECORD_KINDS, type RecordKind } from "../../engine/periods/final-records.ts";
 import { takeRecords, type RecordsReply } from "../../engine/periods/records.ts";
 import type { MeterNode } from "../../runtime/node.ts";
+import { sinksOf } from "../../runtime/period-operations.ts";
 import { periodCycle } from "../../runtime/period-cycle.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, instantMs, limitOption } from "../instants.ts";
@@ -85,17 +86,18 @@ function recordsOf(file: string): readonly Json[] {
 }
 
 async function take(
-  { store, counting }: MeterNode,
+  { store, settings, counting }: MeterNode,
   guide: string,
   records: readonly Json[],
   out: Output,
 ): Promise<void> {
   const total = { stored: 0, duplicates: 0, conflicts: 0, suspended: 0, metersCreated: 0 };
   const reasons = new Map<string, number>();
+  const sinks = sinksOf({ settings });
   for (let start = 0; start < records.length; start += limits.recordsMax) {
     const batch = records.slice(start, start + limits.recordsMax);
     const desk = { store, now: systemClock.now(), newId: randomUUID, author: "cli" };
-    const reply = await counting((catalog) => takeRecords(desk, catalog, { guide, records: batch }));
+    const reply = await counting((catalog) => takeRecords(desk, catalog, { guide, records: batch }, sinks));
     total.stored += reply.stored;
     total.duplicates += reply.duplicates;
     total.conflicts += reply.conflicts;

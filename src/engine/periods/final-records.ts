@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import type { RegisterChange, RegisterEntry, Store } from "../ports.ts";
 import type { BucketUsage, Carried, RuleUsage } from "./bucket-usage.ts";
 import type { StoredBucket } from "./buckets.ts";
-import { bodyText, partsName, partsPrefix } from "./entries.ts";
+import { bodyText, entriesOf, partsName, partsPrefix } from "./entries.ts";
 
 /** `final` at a period's end, `threshold` early, `correction` when a closed period's figure moved. */
 export const RECORD_KINDS = ["final", "threshold", "correction"] as const;
@@ -165,6 +165,20 @@ export async function periodRecords(
   const namePrefix = partsPrefix("period", bucketId, instantText(from), kind);
   const entries = await store.listEntries({ kind: "final_record", namePrefix, limit: limits.registerPageMax });
   return entries.map((entry) => recordBody(entry).record).toSorted((a, b) => a.revision - b.revision);
+}
+
+/** The end of the last period that final records tell of a user by a type, also of meters that are deleted; 0 = none. */
+export async function toldUntil(
+  store: Pick<Store, "listEntries">,
+  { guide, userId, meterType }: { readonly guide: string; readonly userId: string; readonly meterType: string },
+): Promise<number> {
+  let until = 0;
+  for await (const entry of entriesOf(store, { kind: "final_record", namePrefix: partsPrefix("user", guide, userId) })) {
+    const { record } = recordBody(entry);
+    if (record.kind === "threshold" || record.meterTypeName !== meterType) continue;
+    until = Math.max(until, Date.parse(record.periodEnd));
+  }
+  return until;
 }
 
 /** A question for final records, in the order of their periods. */

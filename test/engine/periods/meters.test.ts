@@ -27,14 +27,14 @@ onBothStores("customers' meters", (make) => {
   });
 
   it("are one for a user, type and guide, and their type stays as long as they do", async () => {
-    const { desk } = await stream(await make());
+    const { desk, catalog } = await stream(await make());
     const again = createBucket(desk(), { userId: "FinTech", meterType: "L1_Llama3", guide: "botbot" });
     await expect(again).rejects.toMatchObject({ code: "METER_CONFLICT" });
     await expect(createMeterType(desk(), llama)).rejects.toMatchObject({ code: "METER_CONFLICT" });
     await expect(deleteMeterType(desk(), "L1_Llama3")).rejects.toMatchObject({ code: "METER_CONFLICT" });
     const nowhere = createBucket(desk(), { userId: "FinTech", meterType: "L1_Llama3", guide: "other" });
     await expect(nowhere).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
-    await purgeBuckets(desk(), {}, { dryRun: false });
+    await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] });
     await deleteMeterType(desk(), "L1_Llama3");
   });
 
@@ -111,13 +111,13 @@ onBothStores("customers' meters", (make) => {
     await send(session("a"));
     clock.set(FEBRUARY + LATENESS);
     await close();
-    expect(await purgeBuckets(desk(), { guide: "botbot" }, { dryRun: true })).toMatchObject({
+    expect(await purgeBuckets(desk(), { guide: "botbot" }, { dryRun: true, catalog: await catalog(), sinks: [] })).toMatchObject({
       meters: 2,
       applied: false,
     });
-    expect(await purgeBuckets(desk(), { meterType: "L1_Llama3" }, { dryRun: false })).toMatchObject({ meters: 1 });
-    expect(await purgeBuckets(desk(), {}, { dryRun: false })).toMatchObject({ meters: 1 });
-    expect(await purgeBuckets(desk(), {}, { dryRun: false })).toMatchObject({ meters: 0 });
+    expect(await purgeBuckets(desk(), { meterType: "L1_Llama3" }, { dryRun: false, catalog: await catalog(), sinks: [] })).toMatchObject({ meters: 1 });
+    expect(await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] })).toMatchObject({ meters: 1 });
+    expect(await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] })).toMatchObject({ meters: 0 });
     expect(await listBuckets(store)).toEqual([]);
     expect(await records()).toHaveLength(2);
     expect((await verify(store, await catalog())).differences).toEqual([]);
