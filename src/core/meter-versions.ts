@@ -2,7 +2,7 @@ import { compileExpression } from "./expression.ts";
 import { compilePath } from "./field-path.ts";
 import { filterReads } from "./filter.ts";
 import { canonicalFilter } from "./match-line.ts";
-import type { MeterDefinition, MeterVersion, UnknownIdentity } from "./meter.ts";
+import type { MeterDefinition, MeterOrigin, MeterVersion, UnknownIdentity } from "./meter.ts";
 import { ownMembers } from "./own-member.ts";
 
 /** What a configuration says of counting. */
@@ -19,8 +19,8 @@ export interface VersionChange {
   readonly add: readonly MeterVersion[];
   /** Meters whose aggregate differs from the stored one. They are not changed: figures of two aggregates cannot be added. */
   readonly aggregateChanged: readonly string[];
-  /** Wanted meters that a living meter of the API stands in the way of: it has the key, or the biller's name. */
-  readonly ofApi: readonly { readonly key: string; readonly api: string }[];
+  /** Wanted meters that a living meter of the API, or of a guide, stands in the way of: it has the key, or the biller's name. */
+  readonly ofApi: readonly { readonly key: string; readonly api: string; readonly origin: MeterOrigin }[];
 }
 
 /**
@@ -40,13 +40,13 @@ export function nextVersions(
   const living = [...latest.values()].filter(({ origin, ended }) => origin !== undefined && ended !== true);
   const add: MeterVersion[] = [];
   const aggregateChanged: string[] = [];
-  const ofApi: { key: string; api: string }[] = [];
+  const ofApi: { key: string; api: string; origin: MeterOrigin }[] = [];
   for (const definition of wanted.meters) {
     const before = latest.get(definition.key);
     latest.delete(definition.key);
     const rival = living.find((version) => standsInTheWay(version.definition, definition));
     if (rival !== undefined) {
-      ofApi.push({ key: definition.key, api: rival.definition.key });
+      ofApi.push({ key: definition.key, api: rival.definition.key, origin: rival.origin ?? "api" });
       continue;
     }
     const fields = fieldsReadBy(definition, wanted.fields);

@@ -14,6 +14,7 @@ import {
 } from "../engine/periods/meter-types.ts";
 import { deleteBucket, purgeBuckets } from "../engine/periods/purge-buckets.ts";
 import { takeRecords } from "../engine/periods/records.ts";
+import { requeueRecords } from "../engine/periods/requeue.ts";
 import { countSuspended, listSuspended, replayRecord } from "../engine/periods/suspense.ts";
 import type { Clock, Store } from "../engine/ports.ts";
 import { entryId } from "../engine/registry/entry-id.ts";
@@ -62,14 +63,15 @@ export const periodWritings: {
   deleteMeterType: (host, { idOrName, author }) => deleteMeterType(deskOf(host, author), idOrName),
   createBucket: (host, { draft, author }) => createBucket(deskOf(host, author), draft),
   updateBucket: (host, { id, deleteOnReset, author }) => updateBucket(deskOf(host, author), id, { deleteOnReset }),
-  deleteBucket: (host, { id, author }) => 
+  deleteBucket: (host, { id, author }) =>
     host.node.counting((catalog) => deleteBucket(deskOf(host, author), id, { catalog, sinks: sinksOf(host) })),
-  purgeBuckets: (host, { author, dryRun, ...query }) => 
+  purgeBuckets: (host, { author, dryRun, ...query }) =>
     host.node.counting((catalog) =>
       purgeBuckets(deskOf(host, author), query, { dryRun, catalog, sinks: sinksOf(host) }),
     ),
   takeRecords: (host, { author, ...call }) =>
     host.node.counting((catalog) => takeRecords(deskOf(host, author), catalog, call, sinksOf(host))),
+  requeueRecords: (host, { author, ...order }) => requeueRecords(deskOf(host, author), order),
   replayRecord: (host, { author, ...order }) =>
     host.node.counting((catalog) => replayRecord(deskOf(host, author), catalog, order)),
 };

@@ -84,13 +84,17 @@ async function adopted(store: Store, wanted: WantedMeters, now: number): Promise
 // Either of the two could be the one that is meant, so neither wins in silence.
 function refuseRivals([rival]: VersionChange["ofApi"]): void {
   if (rival === undefined) return;
-  const { key, api } = rival;
+  const { key, api, origin } = rival;
+  const made = origin === "api" ? "made over the API" : "made for a guide";
   const message =
     key === api
-      ? `The configuration has a meter ${key}, and a meter of that key was made over the API, or for a guide.`
-      : `The configuration reports its meter ${key} under the name of the meter ${api}, which was made over the API, or for a guide; the biller would add them up.`;
+      ? `The configuration has a meter ${key}, and a meter of that key was ${made}.`
+      : `The configuration reports its meter ${key} under the name of the meter ${api}, which was ${made}; the biller would add them up.`;
   throw new MeterbookError("METER_CONFLICT", message, {
-    remedy: `Give the configuration's meter another name, or delete ${api} where it was made: what it counted stays.`,
+    remedy:
+      origin === "api"
+        ? `Give the configuration's meter another name, or delete ${api} over the API: what it counted stays.`
+        : "Give the configuration's meter another name.",
   });
 }
 

@@ -106,7 +106,12 @@ interface Round {
  * Closes the ended periods of one meter, tells what its next period has reached already, and says when it is due next.
  * Where another process was faster, it is looked at again.
  */
-export async function closeEnded(options: ClosingOptions, guide: Guide, first: StoredBucket, round: Round): Promise<number> {
+export async function closeEnded(
+  options: ClosingOptions,
+  guide: Guide,
+  first: StoredBucket,
+  round: Round,
+): Promise<number> {
   const { store, catalog, now, latenessMs, sinks } = ownMembers(options);
   const until = Math.min(now, ownMember(options, "until") ?? now);
   let bucket = first;
@@ -217,7 +222,11 @@ function groupTexts(groups: FinalRecord["groups"]): ReadonlyMap<string, string> 
   return new Map(
     groups.flatMap(({ rule, breakdowns }) =>
       breakdowns.map(({ by, values, isCut }): [string, string] => {
-        const texts = values.map(({ group, value, records }) => [by.map((label) => group[label] ?? ""), value, records]);
+        const texts = values.map(({ group, value, records }) => [
+          by.map((label) => group[label] ?? ""),
+          value,
+          records,
+        ]);
         return [JSON.stringify([rule, by]), JSON.stringify([texts, isCut])];
       }),
     ),

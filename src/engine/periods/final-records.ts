@@ -53,10 +53,12 @@ export type FinalRecord = {
   readonly previousValue: string | null;
 };
 
+export const SINK_STATES = ["pending", "delivered", "failed"] as const;
+
 /** How far a record is on its way to one sink. */
 export type SinkState = {
   readonly sink: string;
-  readonly state: "pending" | "delivered" | "failed";
+  readonly state: (typeof SINK_STATES)[number];
   readonly attempts: number;
   readonly firstAt: number | null;
   /** Not tried again before, milliseconds UTC. */
@@ -147,11 +149,11 @@ export function recordBody(entry: RegisterEntry): RecordBody {
 export function recordNames({ record, sinks }: RecordBody): readonly string[] {
   const { id, meterId, meterKey, userId, periodStart, kind, revision, thresholds } = record;
   const place = kind === "threshold" ? `threshold ${thresholds.map(({ name }) => name).join(" ")}` : revision;
-  const pending = sinks.filter(({ state }) => state === "pending").map(({ sink }) => partsName("pending", sink, id));
+  const waiting = sinks.flatMap(({ sink, state }) => (state === "delivered" ? [] : partsName(state, sink, id)));
   return [
     partsName("period", meterId, periodStart, kind === "threshold" ? "threshold" : "final", place),
     partsName("user", meterKey, userId, id),
-    ...pending,
+    ...waiting,
   ];
 }
 
@@ -173,7 +175,10 @@ export async function toldUntil(
   { guide, userId, meterType }: { readonly guide: string; readonly userId: string; readonly meterType: string },
 ): Promise<number> {
   let until = 0;
-  for await (const entry of entriesOf(store, { kind: "final_record", namePrefix: partsPrefix("user", guide, userId) })) {
+  for await (const entry of entriesOf(store, {
+    kind: "final_record",
+    namePrefix: partsPrefix("user", guide, userId),
+  })) {
     const { record } = recordBody(entry);
     if (record.kind === "threshold" || record.meterTypeName !== meterType) continue;
     until = Math.max(until, Date.parse(record.periodEnd));
@@ -187,6 +192,8 @@ export interface RecordQuery {
   readonly userId?: string | undefined;
   readonly meterId?: string | undefined;
   readonly kind?: RecordKind | undefined;
+  /** Only records of which some sink's state is this. */
+  readonly state?: SinkState["state"] | undefined;
   /** Only records behind this id. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -200,12 +207,14 @@ export interface RecordPage {
 
 /** Final records, oldest period first. */
 export async function listFinalRecords(store: Store, query: RecordQuery): Promise<RecordPage> {
-  const { guide, userId, meterId, kind, limit, after: begin } = ownMembers(query);
+  const { guide, userId, meterId, kind, state, limit, after: begin } = ownMembers(query);
   const namePrefix =
     meterId !== undefined
       ? partsPrefix("period", meterId)
       : guide === undefined
-        ? undefined
+        ? state === undefined || state === "delivered"
+          ? undefined
+          : partsPrefix(state)
         : userId === undefined
           ? partsPrefix("user", guide)
           : partsPrefix("user", guide, userId);
@@ -224,7 +233,8 @@ export async function listFinalRecords(store: Store, query: RecordQuery): Promis
       const fits =
         (userId ?? record.userId) === record.userId &&
         (guide ?? record.meterKey) === record.meterKey &&
-        (kind ?? record.kind) === record.kind;
+        (kind ?? record.kind) === record.kind &&
+        (state === undefined || sinks.some((each) => each.state === state));
       if (!fits) continue;
       records.push({ ...record, sinks });
       if (records.length === limit) return { records, next: after };

@@ -110,15 +110,14 @@ function newestVersions(versions: readonly MeterVersion[]): ReadonlyMap<string, 
 }
 
 /** Ends meters from now on. True when any was to be ended; another process may have ended it meanwhile. */
-async function endMeters(
-  { store, now }: Omit<Desk, "newId">,
-  meters: readonly MeterVersion[],
-): Promise<boolean> {
+async function endMeters({ store, now }: Omit<Desk, "newId">, meters: readonly MeterVersion[]): Promise<boolean> {
   let isChanged = false;
   for (let tries = 0; tries < limits.amendTriesMax; tries += 1) {
     const stored = await store.meterVersions();
     const newest = newestVersions(stored);
-    const ending = meters.flatMap(({ definition: { key } }) => newest.get(key) ?? []).filter(({ ended }) => ended !== true);
+    const ending = meters
+      .flatMap(({ definition: { key } }) => newest.get(key) ?? [])
+      .filter(({ ended }) => ended !== true);
     if (ending.length === 0) return isChanged;
     isChanged = true;
     const versions = ending.map(({ replayed: _replayed, ...last }): MeterVersion => ({

@@ -1,6 +1,9 @@
 import { MeterbookError } from "../../core/errors.ts";
+import type { Guide } from "../../core/guide.ts";
+import { nextReset } from "../../core/reset-schedule.ts";
 import { limits } from "../limits.ts";
 import { bucketEnd, bucketOf, getBucket, listBuckets, type BucketQuery, type StoredBucket } from "./buckets.ts";
+import { bucketUsage } from "./bucket-usage.ts";
 import { closeEnded, type ClosingOptions } from "./close-periods.ts";
 import type { Desk } from "./entries.ts";
 import { getGuide } from "./guides.ts";
@@ -9,7 +12,7 @@ import { getGuide } from "./guides.ts";
 export interface PurgeSummary {
   readonly meters: number;
   readonly byType: readonly { readonly type: string; readonly meters: number }[];
-  /** Final records of periods that had ended, which were made first; with a dry run, of how many meters there would be any. */
+  /** Final records of ended periods, which were made first; with a dry run, how many meters would get any. */
   readonly finalRecords: number;
   readonly applied: boolean;
 }
@@ -19,8 +22,8 @@ export type LastClosing = Pick<ClosingOptions, "catalog" | "sinks">;
 
 /**
  * Deletes customers' meters: of a guide, of a type, or all. What was billed of them stays: final records, records and
- * usage. A period that is over gets its final record first; usage of one that is not makes none any more. Doing it again
- * deletes nothing.
+ * usage. Periods that are over, up to the last one that counted anything, get their final records first; usage of one
+ * that is not over makes none any more. Doing it again deletes nothing.
  */
 export async function purgeBuckets(
   desk: Desk,
@@ -30,8 +33,9 @@ export async function purgeBuckets(
   const gone: StoredBucket[] = [];
   let finalRecords = 0;
   for (const bucket of await listBuckets(desk.store, query)) {
-    if (dryRun) finalRecords += bucket.periodEnd <= desk.now ? 1 : 0;
-    else finalRecords += await endBucket(desk, bucket, closing);
+    const guide = await getGuide(desk.store, bucket.guide);
+    if (dryRun) finalRecords += (await hasUntold(desk, guide, bucket, closing)) ? 1 : 0;
+    else finalRecords += await endBucket(desk, guide, bucket, closing);
     gone.push(bucket);
   }
   const counts = new Map<string, number>();
@@ -42,21 +46,22 @@ export async function purgeBuckets(
 
 /** Ends a meter: periods that are over get their final records, the present one none. METER_NOT_FOUND. */
 export async function deleteBucket(desk: Desk, id: string, closing: LastClosing): Promise<void> {
-  await endBucket(desk, await getBucket(desk.store, id), closing);
+  const bucket = await getBucket(desk.store, id);
+  await endBucket(desk, await getGuide(desk.store, bucket.guide), bucket, closing);
 }
 
 /** How many final records were made. Closing and deleting are tried again where another process moved the meter on. */
-async function endBucket(desk: Desk, { id, guide: key }: StoredBucket, closing: LastClosing): Promise<number> {
+async function endBucket(desk: Desk, guide: Guide, { id }: StoredBucket, closing: LastClosing): Promise<number> {
   const { store, now, author } = desk;
-  const guide = await getGuide(store, key);
   const round = { final: 0, thresholds: 0, deleted: 0, isBehind: false };
-  for (let tries = 0; tries < limits.amendTriesMax; ) {
+  for (let tries = 0; tries < limits.amendTriesMax;) {
     const entry = await store.getEntry("bucket", id);
     if (entry === null || entry.deletedAt !== null) return round.final;
     const bucket = bucketOf(entry);
-    if (bucket.periodEnd <= now) {
+    if (await hasUntold(desk, guide, bucket, closing)) {
       const before = round.final;
-      await closeEnded({ store, now, latenessMs: 0, ...closing }, guide, bucket, round);
+      const until = bucket.periodEnd;
+      await closeEnded({ store, now, until, latenessMs: 0, ...closing }, guide, bucket, round);
       if (round.final === before) tries += 1;
       continue;
     }
@@ -64,4 +69,18 @@ async function endBucket(desk: Desk, { id, guide: key }: StoredBucket, closing: 
     tries += 1;
   }
   throw new MeterbookError("METER_CONFLICT", `The meter ${id} was changed meanwhile.`, { remedy: "Try again." });
+}
+
+/** Whether a meter counted anything in periods that are over and have no final record. */
+async function hasUntold(
+  { store, now }: Desk,
+  guide: Guide,
+  bucket: StoredBucket,
+  { catalog }: LastClosing,
+): Promise<boolean> {
+  const { resetSchedule, timezone } = bucket.type;
+  let to = bucket.periodStart;
+  for (let next = bucket.periodEnd; next <= now; next = nextReset(resetSchedule, timezone, next)) to = next;
+  if (to === bucket.periodStart) return false;
+  return (await bucketUsage(store, catalog, { guide, bucket, from: bucket.periodStart, to })).records > 0;
 }

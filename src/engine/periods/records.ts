@@ -62,10 +62,11 @@ export async function takeRecords(
       mistakes: [{ pointer: "/records", message: `expected at most ${limits.recordsMax}` }],
     });
   const reader = await guideReader(store, call.guide);
-  const guided = call.records.map((record) =>
-    reader.read(record, { now, futureMs: limits.futureMs, id: desk.newId() }),
-  );
-  const { taken, metersCreated } = await placeAll(desk, reader, guided);
+  const read = call.records.map((record) => reader.read(record, { now, futureMs: limits.futureMs, id: desk.newId() }));
+  const { taken, metersCreated } = await placeAll(desk, reader, read, {
+    check: (placements) => assertFewBad(reader, placements),
+    isNews: async ({ event }) => (await storedEvent(store, event)) === null,
+  });
   const entries = taken.map(({ guided, problems }): IngestEntry => {
     const event = suspendedEvent(guided.event, problems);
     const settled = { event, verdicts: catalog.judge(event) };
@@ -76,19 +77,28 @@ export async function takeRecords(
   return replyOf(reader, taken, statuses, metersCreated);
 }
 
-/** Records with what their users' meters say, after those were made that they are the first use of. */
-async function placeAll(
+/**
+ * Records with what their users' meters say, after those were made that they are the first use of: what is stored already
+ * is no use.
+ */
+export async function placeAll(
   desk: Desk,
   reader: RecordReader,
   records: readonly GuidedRecord[],
+  rules: {
+    readonly check: (taken: readonly Taken[]) => void;
+    readonly isNews: (record: GuidedRecord) => Promise<boolean>;
+  },
 ): Promise<{ readonly taken: readonly Taken[]; readonly metersCreated: number }> {
   let metersCreated = 0;
   for (let tries = 0; tries < limits.amendTriesMax; tries += 1) {
     const meters = userMeters(desk.store, reader.guide.key);
     const taken: Taken[] = [];
     for (const guided of records) taken.push(await placed(desk, guided, meters));
-    assertFewBad(reader, taken);
-    const { made, isPlaced } = await createMeters(desk, reader, taken);
+    rules.check(taken);
+    const news: Taken[] = [];
+    for (const each of taken) if (each.missing.length > 0 && (await rules.isNews(each.guided))) news.push(each);
+    const { made, isPlaced } = await createMeters(desk, reader, news);
     metersCreated += made;
     if (isPlaced) return { taken, metersCreated };
   }
@@ -197,8 +207,8 @@ function assertFewBad({ guide }: RecordReader, taken: readonly Taken[]): void {
 const MISTAKES_MAX = 100;
 
 /**
- * Makes the meters that good records are the first use of. One that is stored already is no use, and one of a period that
- * was told is late: a correction tells of it. Not placed: another process made such a meter, maybe from a later record on.
+ * Makes the meters that good records are the first use of. One of a period that was told is late: a correction tells of
+ * it. Not placed: another process made such a meter, maybe from a later record on.
  */
 async function createMeters(
   desk: Desk,
@@ -209,12 +219,15 @@ async function createMeters(
   const wanted = new Map<string, { userId: string; meterType: string; since: number; told: number }>();
   for (const { guided, problems, missing } of taken) {
     const { company: userId, time } = guided.event;
-    if (userId === null || problems.length > 0 || missing.length === 0) continue;
-    if ((await storedEvent(store, guided.event)) !== null) continue;
+    if (userId === null || problems.length > 0) continue;
     for (const meterType of missing) {
       const key = JSON.stringify([userId, meterType]);
       const { told, since } = wanted.get(key) ?? {
-        told: await toldUntil(store, { guide: guide.key, userId, meterType: (await getMeterType(store, meterType)).name }),
+        told: await toldUntil(store, {
+          guide: guide.key,
+          userId,
+          meterType: (await getMeterType(store, meterType)).name,
+        }),
         since: Infinity,
       };
       wanted.set(key, { userId, meterType, told, since: time < told ? since : Math.min(since, time, now) });

@@ -74,6 +74,26 @@ onBothStores("at the edges of periods", (make) => {
     expect(told.toSorted()).toEqual(["Ending 10", "L1_Llama3 20"]);
   });
 
+  it("purging tells no periods behind the last one that counted", async () => {
+    const parts = await stream(await make(), { types: [llama, gpt] });
+    parts.clock.set(JANUARY_20);
+    await parts.send(session("a"), session("b", { timestamp: "2026-01-19T00:00:00Z" }));
+    parts.clock.set(Date.parse("2026-03-20T00:00:00Z"));
+    await parts.send(session("c", { timestamp: "2026-03-10T00:00:00Z" }));
+    parts.clock.set(Date.parse("2026-09-20T00:00:00Z"));
+    const ask = { catalog: await parts.catalog(), sinks: [] };
+    expect(await purgeBuckets(parts.desk(), {}, { dryRun: true, ...ask })).toMatchObject({
+      meters: 2,
+      finalRecords: 1,
+    });
+    expect(await purge(parts)).toMatchObject({ meters: 2, finalRecords: 3 });
+    expect((await finals(parts)).toSorted()).toEqual([
+      "2026-01-10 final 1: 20",
+      "2026-02-01 final 1: 0",
+      "2026-03-01 final 1: 10",
+    ]);
+  });
+
   it("purging makes the final records of ended periods first", async () => {
     const parts = await stream(await make(), { types: [llama] });
     parts.clock.set(JANUARY_20);
@@ -157,7 +177,10 @@ onBothStores("after a standstill of 14 months", (make) => {
     const parts = await stream(await make(), { types: [daily] });
     const { clock, send, close, records } = parts;
     clock.set(Date.parse("2027-03-20T00:00:00Z"));
-    await send(session("a", { timestamp: "2026-03-29T00:59:59.999Z" }), session("b", { timestamp: "2026-10-25T01:00:00Z" }));
+    await send(
+      session("a", { timestamp: "2026-03-29T00:59:59.999Z" }),
+      session("b", { timestamp: "2026-10-25T01:00:00Z" }),
+    );
     await close();
     const all = (await records()).filter(({ kind }) => kind === "final");
     const days = all.map(({ periodStart, periodEnd }) => [periodStart, periodEnd] as const);
@@ -183,12 +206,9 @@ onBothStores("extremes", (make) => {
     await send(session("a", { apiCalls: "-5.5" }), session("b", { apiCalls: -2 }));
     clock.set(MARCH + LATENESS);
     await close();
-    const told = (await records()).map(({ meterTypeName, value, records: count }) => [meterTypeName, value, count]);
-    expect(told.toSorted()).toEqual([
-      ["least", "-5.5", 2],
-      ["least", "0", 0],
-      ["most", "-2", 2],
-      ["most", "0", 0],
-    ]);
+    const told = (await records()).map(
+      ({ meterTypeName, value, records: count }) => `${meterTypeName} ${value} of ${count}`,
+    );
+    expect(told.toSorted()).toEqual(["least -5.5 of 2", "least 0 of 0", "most -2 of 2", "most 0 of 0"]);
   });
 });
