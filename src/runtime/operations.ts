@@ -127,6 +127,7 @@ const OPERATIONS: Operations = {
   deleteBucket: writes(periodWritings.deleteBucket),
   purgeBuckets: writes(periodWritings.purgeBuckets),
   takeRecords: writes(periodWritings.takeRecords),
+  requeueRecords: writes(periodWritings.requeueRecords),
   replayRecord: writes(periodWritings.replayRecord),
 };
 
