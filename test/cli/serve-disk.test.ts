@@ -25,15 +25,16 @@ it(
     const { url, seen, stop } = await served(directory, [], {}, "ulimit -f 2000");
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
     const answered: string[] = [];
+    const others = new Set<number | null>();
     let refusals = 0;
     for (let at = 0; refusals < 10 && at < 1_000; at++) {
       const id = `${at}`;
       const status = await send(url, [cloudEvent(id, { text: "x".repeat(50_000) })]);
       if (status === 200) answered.push(id);
-      else expect([id, status]).toEqual([id, 503]);
+      else others.add(status);
       refusals = status === 503 ? refusals + 1 : 0;
     }
-    expect([refusals, answered.length > 5]).toEqual([10, true]);
+    expect([[...others], refusals, answered.length > 5]).toEqual([[503], 10, true]);
     await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 30_000 }).toBe(503);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     const refused = await fetch(`${url}/v1/usage`, {
