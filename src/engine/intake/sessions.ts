@@ -1,7 +1,7 @@
 import { MeterbookError } from "../../core/errors.ts";
 import type { UsageEvent } from "../../core/event.ts";
 import { limits } from "../limits.ts";
-import type { Register, RegisterChange, RegisterEntry } from "../ports.ts";
+import { SESSION_FINISHER, type Register, type RegisterChange, type RegisterEntry } from "../ports.ts";
 import { sessionEvent, timeUnitOf } from "./session-event.ts";
 import {
   bodyOf,
@@ -211,7 +211,7 @@ async function finish(desk: SessionDesk, startId: string): Promise<void> {
     [entry, end].flatMap((each) =>
       each === null || each.deletedAt !== null
         ? []
-        : [{ kind: "session", id: each.id, seen: each.revision, names: [], body: null, author: "sessions" }],
+        : [{ kind: "session", id: each.id, seen: each.revision, names: [], body: null, author: SESSION_FINISHER }],
     ),
     desk.now(),
   );
@@ -241,7 +241,13 @@ async function list(desk: SessionDesk, { state, tenantId, after, limit }: Sessio
   const sessions: SessionView[] = [];
   let last = after ?? "";
   for (;;) {
-    const page = await desk.register.listEntries({ kind: "session", after: last, limit: limits.sessionsPageMax });
+    // What waits has a name, and finished ones, of which there may be millions, have none.
+    const page = await desk.register.listEntries({
+      kind: "session",
+      namePrefix: "",
+      after: last,
+      limit: limits.sessionsPageMax,
+    });
     for (const entry of page) {
       last = entry.id;
       const isPairedEnd = markOf(entry).state === "paired" && markOf(entry).boundary.boundary === "end";
