@@ -103,6 +103,7 @@ export type {
   UsageQuery,
   UsageRevision,
 } from "./stored-event.ts";
+export { SESSION_FINISHER } from "./forget-query.ts";
 export type { ForgetKind, ForgetQuery, Forgotten } from "./forget-query.ts";
 export type { CustomerMapping, StoreCounts } from "./store-facts.ts";
 export type {

@@ -89,8 +89,10 @@ const OPERATIONS: Operations = {
     const given = { backlogBytes: node.backlogBytes(), now: clock.now() };
     return readStatus(store, stripe === null ? given : { ...given, shadow: stripe.shadow });
   }),
-  // Who is asked has opened the store.
-  readiness: writes(async () => ({ isReady: true, reasons: [] })),
+  readiness: writes(async ({ probe }) => {
+    await probe();
+    return { isReady: true, reasons: [] };
+  }),
   explainEvent: reads(async ({ store, catalog }, { id, source }) => explainEvent(store, await catalog(), id, source)),
   heldUsage: reads(async ({ store }, { limit }) => ({
     events: await store.held({ order: "newest", limit }),
