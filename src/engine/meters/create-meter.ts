@@ -1,3 +1,4 @@
+import { versionSpans } from "../../core/meter-timeline.ts";
 import type { MeterDefinition, MeterVersion, ReplayNote } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { deletedUntil } from "../corrections/rejudge.ts";
@@ -73,7 +74,7 @@ function putIntoForce(
     options,
     versionOf: (stored) => ({
       definition,
-      version: nextNumber(stored, definition),
+      version: nextNumber(stored, definition, eventFrom ?? FIRST_INSTANT),
       effectiveFrom: 0,
       fields: {},
       unknownIdentity: "hold",
@@ -90,7 +91,7 @@ export async function keptFrom(view: StoreView, meter: string, from: number): Pr
 }
 
 /** The number of a new meter's first version. METER_CONFLICT where the meter cannot be. */
-function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition): number {
+function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition, eventFrom: number): number {
   const { key, aggregate } = definition;
   const lives = meterLives(stored);
   const living = [...lives.values()].filter(({ endedAt }) => endedAt === null).map(({ newest }) => newest);
@@ -104,13 +105,27 @@ function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition
     const message = `A meter ${key} was deleted that was a ${was}, and its usage is kept; figures of two aggregates cannot be added.`;
     throw conflict(message, `Choose another key, or the aggregate ${was}.`);
   }
-  const rival = living.find((version) => version.definition.report && version.definition.reportAs === key);
-  if (definition.report && rival !== undefined)
-    throw conflict(
-      `The meter ${rival.definition.key} is reported as ${key}; the biller would add them up.`,
-      "Choose another key.",
-    );
+  if (definition.report) assertUnreported(stored, key, eventFrom);
   if (living.filter(({ origin }) => origin === "api").length >= limits.apiMetersMax)
     throw conflict(`There are ${limits.apiMetersMax} meters made over the API, and no more can be.`, "Delete one.");
   return (own?.newest.version ?? 0) + 1;
+}
+
+/** METER_CONFLICT where another meter's usage of that time is the biller's under this name: it would be billed twice. */
+function assertUnreported(stored: readonly MeterVersion[], name: string, eventFrom: number): void {
+  const versions = stored.map(ownMembers);
+  for (const key of new Set(versions.map(({ definition }) => definition.key))) {
+    if (key === name) continue;
+    const reported = versionSpans(versions.filter(({ definition }) => definition.key === key)).findLast(
+      ({ version: { definition, ended } }) => definition.report && definition.reportAs === name && ended !== true,
+    );
+    if (reported === undefined || reported.until <= eventFrom) continue;
+    if (reported.until === Infinity)
+      throw conflict(`The meter ${key} is reported as ${name}; the biller would add them up.`, "Choose another key.");
+    const until = new Date(reported.until).toISOString();
+    throw conflict(
+      `The meter ${key} was reported as ${name} until ${until}; usage of that time would be billed twice.`,
+      `Choose another key, or count from then on: eventFrom ${until}.`,
+    );
+  }
 }

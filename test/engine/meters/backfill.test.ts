@@ -127,22 +127,28 @@ onBothStores("a large past", (makeStore) => {
     await desk.assertWhole();
   });
 
-  it.each([[1_000_000], [300]])("keeps the usage of events that are deleted meanwhile, in steps of %d", async (most) => {
-    const desk = await pastDesk(makeStore);
-    const { store, usage, make, assertWhole } = desk;
-    await make(TOKENS);
-    const before = await usage(TOKENS.key);
-    const catalog = storedCatalog(await store.meterVersions());
-    const deleting: Promise<number>[] = [];
-    const onProgress = (): void => {
-      // All of the first two days and a half, the dense hours among them.
-      if (deleting.length === 0) deleting.push(purgeExpired(store, catalog, MONTH_KEPT, START + 26.5 * DAY));
-    };
-    const patch = { groupBy: {} };
-    await updateMeter(desk, { idOrKey: TOKENS.key, patch, author: AUTHOR }, undefined, { bucketsMax: most, onProgress });
-    // Of the first try some are deleted, or those that were in its way.
-    expect(await Promise.all(deleting)).not.toEqual([0]);
-    expect(await usage(TOKENS.key)).toEqual(before);
-    await assertWhole();
-  });
+  it.each([[1_000_000], [300]])(
+    "keeps the usage of events that are deleted meanwhile, in steps of %d",
+    async (most) => {
+      const desk = await pastDesk(makeStore);
+      const { store, usage, make, assertWhole } = desk;
+      await make(TOKENS);
+      const before = await usage(TOKENS.key);
+      const catalog = storedCatalog(await store.meterVersions());
+      const deleting: Promise<number>[] = [];
+      const onProgress = (): void => {
+        // All of the first two days and a half, the dense hours among them.
+        if (deleting.length === 0) deleting.push(purgeExpired(store, catalog, MONTH_KEPT, START + 26.5 * DAY));
+      };
+      const patch = { groupBy: {} };
+      await updateMeter(desk, { idOrKey: TOKENS.key, patch, author: AUTHOR }, undefined, {
+        bucketsMax: most,
+        onProgress,
+      });
+      // Of the first try some are deleted, or those that were in its way.
+      expect(await Promise.all(deleting)).not.toEqual([0]);
+      expect(await usage(TOKENS.key)).toEqual(before);
+      await assertWhole();
+    },
+  );
 });

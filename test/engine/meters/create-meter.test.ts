@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
 
+import type { MeterDefinition } from "../../../src/core/meter.ts";
 import { purgeExpired } from "../../../src/engine/books/retention.ts";
 import { loadCatalog, storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
 import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
+import { definitionOf } from "../../../src/engine/meters/meter-rules.ts";
 import type { MeterDraft } from "../../../src/engine/meters/meter-view.ts";
 import { onBothStores } from "../both-stores.ts";
 import { AUTHOR } from "../registry-desk.ts";
@@ -138,6 +140,26 @@ onBothStores("a new meter of the API", (makeStore) => {
     await expect(make(rival)).rejects.toMatchObject(conflict("The meter sums is reported as billed"));
     expect((await make({ ...rival, report: false })).meter.key).toBe("billed");
     expect((await store.listEntries({ kind: "meter", limit: 9 })).length).toBe(2);
+  });
+
+  it("bills nothing again that an ended meter reported under its name", async () => {
+    const desk = metersDesk(await makeStore());
+    const { make, store, take, usage, assertWhole } = desk;
+    const load = (meters: readonly MeterDefinition[], now: number) =>
+      loadCatalog(store, { meters, fields: {}, identity: { unknown: "hold" } }, now, { adopt: true });
+    const { groupBy: _groupBy, ...counted } = { ...TOKENS, key: "billed", report: true };
+    const sums = { ...definitionOf(counted), key: "sums" };
+    await load([sums], START);
+    await take(sent("prompt", { tokens: 5 }));
+    await load([], START + HOUR);
+    await take(sent("prompt", { tokens: 7 }, { time: START + HOUR }));
+    const said = conflict("The meter sums was reported as billed until 2026");
+    await expect(make(counted)).rejects.toMatchObject(said);
+    await expect(previewNewMeter(desk, { ...counted, eventFrom: START + HOUR - 1 })).rejects.toMatchObject(said);
+    expect((await make({ ...counted, key: "unbilled", report: false })).effect.events).toBe(2);
+    expect((await make({ ...counted, eventFrom: START + HOUR })).effect.events).toBe(1);
+    expect([await usage("sums"), await usage("billed")]).toEqual([["acme 5"], ["acme 7"]]);
+    await assertWhole();
   });
 
   it("is made once when two callers make it at once", async () => {
