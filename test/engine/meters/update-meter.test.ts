@@ -201,6 +201,22 @@ onBothStores("meters", (makeStore) => {
     await expect(getMeter({ store }, { idOrKey: first.meter.id })).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
   });
 
+  it("with a deleted one's key leave alone what that one counted before they begin", async () => {
+    const desk = metersDesk(await makeStore());
+    const { take, make, usage, assertWhole } = desk;
+    const both = (tokens: number, words: number, time: number) => sent("prompt", { tokens, words }, { time });
+    await take(both(5, 50, START - DAY), both(7, 70, START));
+    await make(TOKENS);
+    desk.clock.advance(HOUR);
+    await end(desk);
+    const { meter } = await make({ ...TOKENS, value: "data.words", eventFrom: START - HOUR });
+    expect([meter.eventFrom, await usage("tokens_total")]).toEqual([START - HOUR, ["acme 75"]]);
+    const { effect } = await change(desk, { groupBy: {} });
+    expect([effect?.events, await usage("tokens_total")]).toEqual([1, ["acme 75"]]);
+    expect((await getMeter(desk, { idOrKey: "tokens_total" })).eventFrom).toBe(START - HOUR);
+    await assertWhole();
+  });
+
   it("go to the file with their key after they were deleted over the API", async () => {
     const desk = metersDesk(await makeStore());
     const { store } = desk;
