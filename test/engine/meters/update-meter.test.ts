@@ -28,6 +28,7 @@ function settingsOf(...meters: readonly MeterDefinition[]) {
   return { meters, fields: {}, identity: { unknown: "hold" as const } };
 }
 
+const both = (tokens: number, words: number, time: number) => sent("prompt", { tokens, words }, { time });
 const hour = (at: number) => call(1, "m1", "eu", START + at * HOUR);
 
 onBothStores("a changed meter of the API", (makeStore) => {
@@ -204,7 +205,6 @@ onBothStores("meters", (makeStore) => {
   it("with a deleted one's key leave alone what that one counted before they begin", async () => {
     const desk = metersDesk(await makeStore());
     const { take, make, usage, assertWhole } = desk;
-    const both = (tokens: number, words: number, time: number) => sent("prompt", { tokens, words }, { time });
     await take(both(5, 50, START - DAY), both(7, 70, START));
     await make(TOKENS);
     desk.clock.advance(HOUR);
