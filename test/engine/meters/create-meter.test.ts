@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 
 import type { MeterDefinition } from "../../../src/core/meter.ts";
 import { purgeExpired } from "../../../src/engine/books/retention.ts";
+import { assignCompany } from "../../../src/engine/ingest/assign.ts";
 import { loadCatalog, storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
 import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
@@ -194,6 +195,31 @@ onBothStores("a new meter of the API", (makeStore) => {
     ]);
     expect(seen.every(([read, total]) => read <= total)).toBe(true);
     expect(await usage("tokens_total")).toEqual([`acme ${4_500 + 4_000}`]);
+    await assertWhole();
+  });
+
+  it("is made while events of other types are amended without a pause", async () => {
+    const desk = metersDesk(await makeStore());
+    const { take, usage, store, assertWhole } = desk;
+    const past = Array.from({ length: 2_500 }, (_, at) => sent("prompt", { tokens: 1 }, { time: START + at * 1_000 }));
+    const others = Array.from({ length: 99 }, (_, at) => sent("other", {}, { company: null, id: `other ${at}` }));
+    const own = sent("prompt", { tokens: 10 }, { company: null, id: "own" });
+    await take(...past, own, ...others);
+    const amending: Promise<unknown>[] = [];
+    const assign = (id: string) => {
+      const order = { store, catalog: storedCatalog([]), id, company: "acme", author: "test", now: START };
+      amending.push(assignCompany({ ...order, catalog: { ...order.catalog, revision: null } }));
+    };
+    const onProgress = (): void => assign(`other ${amending.length}`);
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { onProgress });
+    expect(amending.length).toBe(2);
+    // One of its own events is looked at anew.
+    await deleteMeter(desk, { idOrKey: "tokens_total", author: AUTHOR });
+    amending.length = 0;
+    const progress = (): void => (amending.length === 0 ? assign("own") : undefined);
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { onProgress: progress });
+    await Promise.all(amending);
+    expect(await usage("tokens_total")).toEqual(["acme 2510"]);
     await assertWhole();
   });
 
