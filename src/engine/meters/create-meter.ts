@@ -33,17 +33,28 @@ export function previewNewMeter(
   return putIntoForce(store, draft, { author: "preview", cause: "preview", at: now }, null, options);
 }
 
+/** What is ordered, and by whom. */
+export interface NewMeter {
+  readonly draft: MeterDraft;
+  readonly author: string;
+  /** Usage that was closed or reported under its key may become another: the biller gets corrections. Not, where left out. */
+  readonly mayCorrect?: boolean;
+}
+
 /**
  * Makes a meter that counts the stored events of its type too, from `eventFrom` on, and everything that comes. Throws as
- * previewNewMeter does; METER_STORE_BUSY when events arrive faster than they can be counted.
+ * previewNewMeter does; METER_CONFLICT where closed usage would change, and may not; METER_STORE_BUSY when events arrive
+ * faster than they can be counted.
  */
 export async function createMeter(
   tools: RegistryTools,
-  { draft, author }: { readonly draft: MeterDraft; readonly author: string },
+  order: NewMeter,
   options: BackfillOptions = {},
 ): Promise<CreatedMeter> {
   const { store, clock } = tools;
+  const { draft, author, mayCorrect = false } = ownMembers(order);
   const definition = definitionOf(draft);
+  if (!mayCorrect) await assertNothingCorrected(tools, draft, options);
   const now = clock.now();
   const made = { author, cause: "made over the API", at: now };
   const effect = await putIntoForce(store, draft, made, entryId(now, tools.random), options);
@@ -53,6 +64,22 @@ export async function createMeter(
   const life = meterLife(await store.meterVersions(), definition.key);
   if (life === null) throw conflict(`The meter ${definition.key} was deleted meanwhile.`);
   return { meter: viewOf(life, entry), effect };
+}
+
+/** Money that moves is shown before it does. */
+async function assertNothingCorrected(
+  tools: RegistryTools,
+  draft: MeterDraft,
+  options: BackfillOptions,
+): Promise<void> {
+  const { onProgress: _onProgress, ...bounds } = ownMembers(options);
+  const isClosed = (await tools.store.laneTotals()).some(({ meter }) => meter === draft.key);
+  const { reportedWindows } = isClosed ? await previewNewMeter(tools, draft, bounds) : { reportedWindows: 0 };
+  if (reportedWindows === 0) return;
+  throw conflict(
+    `${reportedWindows} windows of usage that a meter ${draft.key} had are closed or reported, and would change.`,
+    "Look at it with dryRun, then allow it with mayCorrect; or state a later eventFrom, or another key.",
+  );
 }
 
 function putIntoForce(

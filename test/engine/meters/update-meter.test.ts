@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { MeterDefinition } from "../../../src/core/meter.ts";
 import { purgeExpired } from "../../../src/engine/books/retention.ts";
 import { loadCatalog, storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
-import { previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
+import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
 import { getMeter, listMeters } from "../../../src/engine/meters/meter-views.ts";
 import type { MeterPatch } from "../../../src/engine/meters/meter-view.ts";
@@ -111,6 +111,11 @@ onBothStores("a changed meter of the API", (makeStore) => {
     expect((await previewNewMeter(desk, later)).reportedWindows).toBe(0);
     const other = { ...later, value: "data.none" };
     expect(await previewNewMeter(desk, other)).toMatchObject({ events: 0, reportedWindows: 3 });
+    const versions = await store.meterVersions();
+    await expect(make(other)).rejects.toMatchObject(conflict("3 windows of usage that a meter tokens_total had"));
+    expect(await store.meterVersions()).toEqual(versions);
+    await createMeter(desk, { draft: other, author: AUTHOR, mayCorrect: true });
+    expect((await store.meterVersions()).length).toBe(versions.length + 1);
     await assertWhole();
   });
 
