@@ -107,7 +107,6 @@ export type {
 } from "./stored-event.ts";
 export type { ForgetKind, ForgetQuery, Forgotten } from "./forget-query.ts";
 export type { CustomerMapping, StoreCounts } from "./store-facts.ts";
-export { ENTRY_KINDS } from "./register.ts";
 export type {
   EntryKind,
   EntryQuery,

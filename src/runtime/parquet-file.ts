@@ -7,7 +7,7 @@ export interface ParquetColumn {
 }
 
 /** One row, a cell per column; null = nothing. */
-export type ParquetRow = readonly (string | number | null)[];
+type ParquetRow = readonly (string | number | null)[];
 
 export interface ParquetFile {
   write(rows: readonly ParquetRow[]): Promise<void>;

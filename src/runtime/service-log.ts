@@ -48,7 +48,7 @@ export function serviceLogger(options: { readonly level: LogLevel; readonly dest
 }
 
 /** Facts as they may be written: without secrets, control characters and endless depth. */
-export function cleanFacts(facts: object): object {
+function cleanFacts(facts: object): object {
   const cleaned = clean(facts, 0);
   return typeof cleaned === "object" && cleaned !== null ? cleaned : {};
 }

@@ -24,9 +24,9 @@ it("a meter is made, and grouped anew, while events arrive without a pause", { t
   let sentCalls = 0;
   const send = async (): Promise<void> => void (await backend.ingest(callOf(sentCalls++)));
   for (let call = 0; call < 200; call += 1) await send();
-  let isOver = false;
+  const over = new AbortController();
   const stream = async (): Promise<void> => {
-    while (!isOver) await send();
+    while (!over.signal.aborted) await send();
   };
   const streams = [stream(), stream(), stream()];
   const draft = { key: "tokens", eventType: "prompt", aggregate: "sum" as const, value: "data.tokens" };
@@ -34,7 +34,7 @@ it("a meter is made, and grouped anew, while events arrive without a pause", { t
     await backend.createMeter({ draft, author: "test" });
     await backend.updateMeter({ idOrKey: "tokens", patch: { groupBy: { model: "data.model" } }, author: "test" });
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(streams);
   }
   const answer = await backend.queryMeter({ meter: "tokens", window: null, zone: "UTC", groupBy: [], fill: false });

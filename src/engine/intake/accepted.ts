@@ -1,7 +1,7 @@
 import type { Json, UsageEvent } from "../../core/event.ts";
 
 /** A mistake in what was sent, by the place of the value that is wrong. */
-export interface SentProblem {
+interface SentProblem {
   /** JSON pointer (RFC 6901) into the event; in binary mode the header's name stands for an attribute. */
   readonly pointer: string;
   readonly message: string;
