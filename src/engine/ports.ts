@@ -21,6 +21,7 @@ import type {
   RowHistory,
 } from "./outbox-row.ts";
 import type {
+  AmendedQuery,
   AmendStatus,
   Correction,
   CorrectionStatus,
@@ -79,6 +80,7 @@ export type {
   RowKind,
 } from "./outbox-row.ts";
 export type {
+  AmendedQuery,
   AmendStatus,
   BucketChange,
   Correction,
@@ -208,6 +210,8 @@ export interface Store extends Register {
   replaceBuckets(buckets: readonly Bucket[], revision: UsageRevision): Promise<boolean>;
   /** Changes with every event or amendment that is stored or purged: what was computed before is then out of date. */
   usageRevision(): Promise<UsageRevision>;
+  /** Whether one of these events was amended. */
+  wereAmended(query: AmendedQuery): Promise<boolean>;
   /** Buckets kept from purged events that touch the range: the part of usage that can no longer be recomputed. */
   archivedBuckets(query?: UsageQuery): Promise<readonly Bucket[]>;
   /** Meters that have buckets, archived ones included. */
@@ -367,6 +371,7 @@ export type StoreView = Pick<
   | "buckets"
   | "eachBucket"
   | "usageRevision"
+  | "wereAmended"
   | "archivedBuckets"
   | "bucketMeters"
   | "purgedUntil"

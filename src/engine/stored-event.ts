@@ -140,6 +140,17 @@ export interface UsageRevision {
   readonly lastSeq: number;
   /** Another text after every amendment, every purge and every new version of a meter. */
   readonly changes: string;
+  /** The same without the amendments, which have a number of their own: that of the last one, 0 = none. */
+  readonly settled: string;
+  readonly amendments: number;
+}
+
+/** Events whose amendments are asked for: those that had arrived by `lastSeq`, of one type where it is stated. */
+export interface AmendedQuery extends Required<TimeRange> {
+  readonly lastSeq: number;
+  /** Only amendments behind this number. */
+  readonly after: number;
+  readonly type?: string;
 }
 
 // --- corrections ---

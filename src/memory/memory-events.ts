@@ -5,6 +5,7 @@ import { canonicalEvent, isSameContent } from "../core/event-rules.ts";
 import { ownMembers } from "../core/own-member.ts";
 import { foldCounts, type Bucket, type CountedValue } from "../core/usage.ts";
 import type {
+  AmendedQuery,
   AmendStatus,
   BucketChange,
   Correction,
@@ -46,6 +47,8 @@ function countedValues(counts: readonly Count[], event: UsageEvent, seq: number)
 /** Events with their later facts and open holds, in order of arrival. */
 export class MemoryEvents {
   private kept: KeptEvent[] = [];
+  /** The event of each amendment, in the order of the amendments. */
+  private amended: number[] = [];
   private readonly byIdentity = new Map<string, KeptEvent>();
   /** What was refused, and when it first came. */
   private readonly refused = new Map<string, number>();
@@ -63,6 +66,7 @@ export class MemoryEvents {
     });
     for (const kept of copy.kept) copy.byIdentity.set(identityOf(kept.event), kept);
     for (const [content, at] of this.refused) copy.refused.set(content, at);
+    copy.amended = [...this.amended];
     copy.duplicates = this.duplicates;
     copy.lastSeq = this.lastSeq;
     copy.purged = this.purged;
@@ -72,8 +76,17 @@ export class MemoryEvents {
 
   /** `meters`: how many versions of meters there are. */
   revision(meters: number): UsageRevision {
-    const amendments = this.kept.reduce((sum, { amendments: each }) => sum + each.length, 0);
-    return { lastSeq: this.lastSeq, changes: `${this.purged}/${amendments}/${meters}` };
+    const amendments = this.amended.length;
+    const texts = { changes: `${this.purged}/${amendments}/${meters}`, settled: `${this.purged}/${meters}` };
+    return { lastSeq: this.lastSeq, amendments, ...texts };
+  }
+
+  wereAmended({ from, to, lastSeq, after, type }: AmendedQuery): boolean {
+    const seqs = new Set(this.amended.slice(after).filter((seq) => seq <= lastSeq));
+    return this.kept.some(
+      ({ seq, event }) =>
+        seqs.has(seq) && event.time >= from && event.time < to && (type === undefined || event.type === type),
+    );
   }
 
   isAt({ lastSeq, changes }: UsageRevision, meters: number): boolean {
@@ -130,6 +143,7 @@ export class MemoryEvents {
     usage.add(foldCounts(countedValues(fresh, kept.event, kept.seq)));
     for (const { meter } of fresh) kept.amendedMeters.add(meter);
     kept.amendments.push(amendment);
+    this.amended.push(kept.seq);
     kept.holds = holds;
     return "done";
   }
@@ -143,6 +157,7 @@ export class MemoryEvents {
     usage.change(buckets);
     if (replacement !== null) this.ingest([replacement], now, usage);
     kept.amendments.push(ownMembers(voiding));
+    this.amended.push(kept.seq);
     kept.holds = [];
     return "done";
   }

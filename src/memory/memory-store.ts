@@ -121,6 +121,7 @@ function storeView({ events, usage, outbox, facts, books, register }: Parts, buc
         for (const bucket of usage.page(ownMembers(query))) visit(bucket);
       }),
     usageRevision: () => take(() => events.revision(facts.versions.length)),
+    wereAmended: (query) => take(() => events.wereAmended(ownMembers(query))),
     archivedBuckets: (query = {}) => take(() => usage.page(ownMembers(query), usage.archive)),
     bucketMeters: () => take(() => usage.meters()),
     purgedUntil: () => take(() => events.purgedUntil),

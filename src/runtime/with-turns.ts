@@ -23,13 +23,23 @@ export function toolsWithTurns({ store, clock, random, attribution }: RegistryTo
 }
 
 function pages(view: StoreView): Pick<StoreView, "events" | "eventsInSpan"> {
+  let read = 0;
   return {
-    events: async (query) => turned(await view.events(query)),
-    eventsInSpan: async (query) => turned(await view.eventsInSpan(query)),
+    // What arrived meanwhile is caught up with many pages at a time: a turn after each would let as much arrive again.
+    events: async (query) => {
+      const page = await view.events(query);
+      read += 1;
+      return read % CAUGHT_UP_PAGES === 0 ? turned(page, query.limit) : page;
+    },
+    eventsInSpan: async (query) => turned(await view.eventsInSpan(query), query.limit),
   };
 }
 
-async function turned<Answer>(answer: Answer): Promise<Answer> {
-  await systemTurn();
-  return answer;
+/** Pages of catching up between two turns. */
+const CAUGHT_UP_PAGES = 8;
+
+/** The last page is followed by writing, which is to come before anything else arrives. */
+async function turned<Row>(page: readonly Row[], limit: number): Promise<readonly Row[]> {
+  if (page.length >= limit) await systemTurn();
+  return page;
 }

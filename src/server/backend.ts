@@ -82,7 +82,11 @@ export interface Backend extends PeriodBackend {
   /** What creating it would do, without doing it. METER_REQUEST_INVALID, METER_CONFLICT for a key that is taken. */
   previewMeter(draft: MeterDraft): Promise<MeterEffect>;
   /** Counts the past events of its type. */
-  createMeter(order: { readonly draft: MeterDraft; readonly author: string }): Promise<MeterView>;
+  createMeter(order: {
+    readonly draft: MeterDraft;
+    readonly author: string;
+    readonly mayCorrect?: boolean;
+  }): Promise<MeterView>;
   updateMeter(order: {
     readonly idOrKey: string;
     readonly patch: MeterPatch;

@@ -36,7 +36,9 @@ export function replaceUsage(connection: Connection, buckets: readonly Bucket[],
 export function usageRevision(connection: Connection): UsageRevision {
   const amendment = connection.sql<number | null>("SELECT max(number) FROM amendments").pluck().get() ?? 0;
   const versions = connection.sql<number | null>("SELECT max(number) FROM meter_versions").pluck().get() ?? 0;
-  return { lastSeq: lastSeq(connection), changes: `${getMeta(connection, "purged") ?? 0}/${amendment}/${versions}` };
+  const purged = getMeta(connection, "purged") ?? 0;
+  const texts = { changes: `${purged}/${amendment}/${versions}`, settled: `${purged}/${versions}` };
+  return { lastSeq: lastSeq(connection), amendments: amendment, ...texts };
 }
 
 export function isUsageAt(connection: Connection, { lastSeq: seq, changes }: UsageRevision): boolean {

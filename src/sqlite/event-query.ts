@@ -1,7 +1,7 @@
 import type { HoldReason } from "../core/event.ts";
 import type { Decimal } from "../core/decimal.ts";
 import { ownMember, ownMembers } from "../core/own-member.ts";
-import type { EventQuery, HeldRow, SpanQuery, StoredEvent, StoredFact } from "../engine/ports.ts";
+import type { AmendedQuery, EventQuery, HeldRow, SpanQuery, StoredEvent, StoredFact } from "../engine/ports.ts";
 import { RUN_SQL, seqRuns, type SeqRun } from "./company-runs.ts";
 import type { Connection } from "./connection.ts";
 import { EVENT_COLUMNS, eventOfRow, type EventRow } from "./event-row.ts";
@@ -110,6 +110,21 @@ export function readHoldTotals(connection: Connection): { meter: string; holds: 
     .raw()
     .all();
   return rows.map(([meter, holds, value]) => ({ meter: connection.names.text(meter), holds, value: BigInt(value) }));
+}
+
+/** Whether one of these events was amended since. */
+export function wereAmended(connection: Connection, { from, to, lastSeq, after, type }: AmendedQuery): boolean {
+  const typed = type === undefined ? "" : " AND type = ?";
+  const code = type === undefined ? [] : [connection.names.find(type) ?? -1];
+  return (
+    connection
+      .sql<number>(
+        `SELECT 1 FROM amendments CROSS JOIN events USING (seq)
+         WHERE number > ? AND seq <= ? AND time >= ? AND time < ?${typed} LIMIT 1`,
+      )
+      .pluck()
+      .get(after, lastSeq, from, to, ...code) !== undefined
+  );
 }
 
 /** A row as an event with its later facts. */

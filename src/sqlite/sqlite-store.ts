@@ -13,7 +13,7 @@ import { getMeta, putMeta, readCounts } from "./counters.ts";
 import { networkFileSystem } from "./database-file.ts";
 import { readDays, rollUp, visitUsage } from "./day-rows.ts";
 import { loadDriver } from "./driver.ts";
-import { findEvents, readEvents, readHeld, readHoldTotals, readSpan } from "./event-query.ts";
+import { findEvents, readEvents, readHeld, readHoldTotals, readSpan, wereAmended } from "./event-query.ts";
 import { searchEvents } from "./event-search.ts";
 import * as facts from "./facts.ts";
 import { forget } from "./forgotten-rows.ts";
@@ -147,6 +147,7 @@ function storeView(c: Connection, bucketMs: number): StoreView {
       }),
     eachBucket: (query, visit) => read(() => visitUsage(c, ownMembers(query), bucketMs, visit)),
     usageRevision: () => read(() => usageRevision(c)),
+    wereAmended: (query) => read(() => wereAmended(c, ownMembers(query))),
     archivedBuckets: (query = {}) => read(() => readBuckets(c, "archive", ownMembers(query), bucketMs)),
     bucketMeters: () => read(() => readBucketMeters(c)),
     purgedUntil: () => read(() => getMeta(c, "purged_until")),

@@ -11,7 +11,7 @@ import { holdsOf, settle, type SettledEvent } from "../ingest/amended-event.ts";
 import { storedCatalog } from "../ingest/catalog-versions.ts";
 import { countedValues, eventPages, spanPages } from "../ingest/refold.ts";
 import { limits } from "../limits.ts";
-import type { Hold, Replay, Store, StoredEvent, StoreView, UsageRevision } from "../ports.ts";
+import type { Hold, Replay, Store, StoredEvent, StoreView, TimeRange, UsageRevision } from "../ports.ts";
 
 /** How far the events are read. */
 interface RejudgeProgress {
@@ -94,9 +94,9 @@ async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, 
   const to = bucketStart(change.until - 1, bucketMs) + bucketMs;
   const usage = await view.usageRevision();
   const judging = judgingOf(stored, change, meter, bucketMs);
-  const isGrown = known !== null && known.usage.changes === usage.changes;
-  const judged: Judged = isGrown ? { ...known, usage } : nothingJudged(usage);
   const wanted = { from, to, ...(type === undefined ? {} : { type }) };
+  const isGrown = known !== null && (await hasOnlyGrown(view, known.usage, usage, wanted));
+  const judged: Judged = isGrown ? { ...known, usage } : nothingJudged(usage);
   const pages = isGrown ? eventPages(view, { ...wanted, afterSeq: known.usage.lastSeq }) : spanPages(view, wanted);
   for await (const page of pages) {
     for (const each of page) judge(judged, each, judging);
@@ -126,6 +126,18 @@ async function computed<Summary>(view: StoreView, order: RejudgeOrder<Summary>, 
     holds: changedHolds,
   };
   return { judged, replay, summary: await order.summaryOf(rejudged, view) };
+}
+
+/** Whether what was judged is as it was, so that only later events are to be added. */
+async function hasOnlyGrown(
+  view: StoreView,
+  known: UsageRevision,
+  now: UsageRevision,
+  wanted: Required<TimeRange> & { readonly type?: string },
+): Promise<boolean> {
+  if (known.settled !== now.settled) return false;
+  const { lastSeq, amendments: after } = known;
+  return after === now.amendments || !(await view.wereAmended({ ...wanted, lastSeq, after }));
 }
 
 function nothingJudged(usage: UsageRevision): Judged {

@@ -2,7 +2,7 @@ import type { MeterVersion } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { bucketStart } from "../../core/usage.ts";
 import { changedClosedWindows } from "../corrections/replay-figures.ts";
-import { rejudge } from "../corrections/rejudge.ts";
+import { deletedUntil, rejudge } from "../corrections/rejudge.ts";
 import { limits } from "../limits.ts";
 import type { Store, StoreView } from "../ports.ts";
 import { entryId } from "../registry/entry-id.ts";
@@ -124,6 +124,9 @@ async function planOf(
 /** Thrown where a step comes to more buckets than are to be in memory. */
 class StepTooLarge extends Error {}
 
+/** Thrown where all events of a step were deleted since the work began: what was counted of them stays. */
+class Deleted extends Error {}
+
 /** Thrown where somebody else added a version of the meter between two steps. */
 class Overtaken extends Error {}
 
@@ -143,7 +146,8 @@ async function takeSteps(order: Backfill, plan: Plan, begin: number, last: numbe
       until = edge;
       if (step.buckets * GROWTH < plan.bucketsMax) widthMs *= 2;
     } catch (error) {
-      if (error instanceof StepTooLarge) widthMs = reach / 2;
+      if (error instanceof Deleted) break;
+      else if (error instanceof StepTooLarge) widthMs = reach / 2;
       else if (!(error instanceof Overtaken)) throw error;
       // Who began later does it all, by the newest version.
       else if (!(await hasTurn(order))) break;
@@ -202,10 +206,13 @@ async function takeStep(
     meter,
     ...(eventType === null ? {} : { type: eventType }),
     dryRun,
-    changeOf: async (stored) => {
+    changeOf: async (stored, view) => {
       const next = isFirst ? order.versionOf(stored) : continued(meter)(stored);
       if (!isFirst && next.version !== before + 1) throw new Overtaken();
-      return { add: [{ ...next, effectiveFrom: from }], from, until };
+      // Events may have been deleted since the steps were planned, and their usage is not to be had from events.
+      const kept = Math.max(from, (await deletedUntil(view, from, meter)) ?? from);
+      if (kept >= until) throw new Deleted();
+      return { add: [{ ...next, effectiveFrom: kept }], from: kept, until };
     },
     summaryOf: async (rejudged, view) => ({
       ...rejudged,

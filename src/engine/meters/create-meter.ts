@@ -1,3 +1,4 @@
+import { versionSpans } from "../../core/meter-timeline.ts";
 import type { MeterDefinition, MeterVersion, ReplayNote } from "../../core/meter.ts";
 import { ownMembers } from "../../core/own-member.ts";
 import { deletedUntil } from "../corrections/rejudge.ts";
@@ -32,17 +33,28 @@ export function previewNewMeter(
   return putIntoForce(store, draft, { author: "preview", cause: "preview", at: now }, null, options);
 }
 
+/** What is ordered, and by whom. */
+export interface NewMeter {
+  readonly draft: MeterDraft;
+  readonly author: string;
+  /** Usage that was closed or reported under its key may become another: the biller gets corrections. Not, where left out. */
+  readonly mayCorrect?: boolean;
+}
+
 /**
  * Makes a meter that counts the stored events of its type too, from `eventFrom` on, and everything that comes. Throws as
- * previewNewMeter does; METER_STORE_BUSY when events arrive faster than they can be counted.
+ * previewNewMeter does; METER_CONFLICT where closed usage would change, and may not; METER_STORE_BUSY when events arrive
+ * faster than they can be counted.
  */
 export async function createMeter(
   tools: RegistryTools,
-  { draft, author }: { readonly draft: MeterDraft; readonly author: string },
+  order: NewMeter,
   options: BackfillOptions = {},
 ): Promise<CreatedMeter> {
   const { store, clock } = tools;
+  const { draft, author, mayCorrect = false } = ownMembers(order);
   const definition = definitionOf(draft);
+  if (!mayCorrect) await assertNothingCorrected(tools, draft, options);
   const now = clock.now();
   const made = { author, cause: "made over the API", at: now };
   const effect = await putIntoForce(store, draft, made, entryId(now, tools.random), options);
@@ -52,6 +64,22 @@ export async function createMeter(
   const life = meterLife(await store.meterVersions(), definition.key);
   if (life === null) throw conflict(`The meter ${definition.key} was deleted meanwhile.`);
   return { meter: viewOf(life, entry), effect };
+}
+
+/** Money that moves is shown before it does. */
+async function assertNothingCorrected(
+  tools: RegistryTools,
+  draft: MeterDraft,
+  options: BackfillOptions,
+): Promise<void> {
+  const { onProgress: _onProgress, ...bounds } = ownMembers(options);
+  const isClosed = (await tools.store.laneTotals()).some(({ meter }) => meter === draft.key);
+  const { reportedWindows } = isClosed ? await previewNewMeter(tools, draft, bounds) : { reportedWindows: 0 };
+  if (reportedWindows === 0) return;
+  throw conflict(
+    `${reportedWindows} windows of usage that a meter ${draft.key} had are closed or reported, and would change.`,
+    "Look at it with dryRun, then allow it with mayCorrect; or state a later eventFrom, or another key.",
+  );
 }
 
 function putIntoForce(
@@ -73,7 +101,7 @@ function putIntoForce(
     options,
     versionOf: (stored) => ({
       definition,
-      version: nextNumber(stored, definition),
+      version: nextNumber(stored, definition, eventFrom ?? FIRST_INSTANT),
       effectiveFrom: 0,
       fields: {},
       unknownIdentity: "hold",
@@ -92,7 +120,7 @@ export async function keptFrom(view: StoreView, meter: string, from: number): Pr
 const PLACES = { api: "", guide: " of a guide", file: " in the configuration file" } as const;
 
 /** The number of a new meter's first version. METER_CONFLICT where the meter cannot be. */
-function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition): number {
+function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition, eventFrom: number): number {
   const { key, aggregate } = definition;
   const lives = meterLives(stored);
   const living = [...lives.values()].filter(({ endedAt }) => endedAt === null).map(({ newest }) => newest);
@@ -106,13 +134,27 @@ function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition
     const message = `A meter ${key} was deleted that was a ${was}, and its usage is kept; figures of two aggregates cannot be added.`;
     throw conflict(message, `Choose another key, or the aggregate ${was}.`);
   }
-  const rival = living.find((version) => version.definition.report && version.definition.reportAs === key);
-  if (definition.report && rival !== undefined)
-    throw conflict(
-      `The meter ${rival.definition.key} is reported as ${key}; the biller would add them up.`,
-      "Choose another key.",
-    );
+  if (definition.report) assertUnreported(stored, key, eventFrom);
   if (living.filter(({ origin }) => origin === "api").length >= limits.apiMetersMax)
     throw conflict(`There are ${limits.apiMetersMax} meters made over the API, and no more can be.`, "Delete one.");
   return (own?.newest.version ?? 0) + 1;
+}
+
+/** METER_CONFLICT where another meter's usage of that time is the biller's under this name: it would be billed twice. */
+function assertUnreported(stored: readonly MeterVersion[], name: string, eventFrom: number): void {
+  const versions = stored.map(ownMembers);
+  for (const key of new Set(versions.map(({ definition }) => definition.key))) {
+    if (key === name) continue;
+    const reported = versionSpans(versions.filter(({ definition }) => definition.key === key)).findLast(
+      ({ version: { definition, ended } }) => definition.report && definition.reportAs === name && ended !== true,
+    );
+    if (reported === undefined || reported.until <= eventFrom) continue;
+    if (reported.until === Infinity)
+      throw conflict(`The meter ${key} is reported as ${name}; the biller would add them up.`, "Choose another key.");
+    const until = new Date(reported.until).toISOString();
+    throw conflict(
+      `The meter ${key} was reported as ${name} until ${until}; usage of that time would be billed twice.`,
+      `Choose another key, or count from then on: eventFrom ${until}.`,
+    );
+  }
 }

@@ -40,7 +40,8 @@ function lifeOf(history: readonly MeterVersion[]): readonly MeterLife[] {
   const isEnded = newest.ended === true;
   const living = isEnded ? sorted.slice(0, -1) : sorted;
   const first = living[living.findLastIndex(({ ended }) => ended === true) + 1] ?? newest;
-  const spans = versionSpans(living);
+  // A life before this one may count from further back: its span is its own.
+  const spans = versionSpans(living).filter(({ version }) => version.version >= first.version);
   const gap = spans.findLastIndex(({ version }) => version.ended === true);
   const from = spans[gap + 1]?.from ?? newest.effectiveFrom;
   return [{ newest, first, from, endedAt: isEnded ? newest.effectiveFrom : null }];

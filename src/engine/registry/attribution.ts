@@ -88,6 +88,11 @@ class CustomerBook implements Attribution {
     return [...namesOf(customer)];
   }
 
+  turnsOf(company: string): readonly number[] {
+    const bounds = (this.titles.get(company) ?? []).flatMap(({ from, to }) => [from, to]).filter(Number.isFinite);
+    return [...new Set(bounds)].toSorted((a, b) => a - b);
+  }
+
   find(idOrKey: string): Customer | null {
     return this.byId.get(this.idByKey.get(idOrKey) ?? idOrKey) ?? null;
   }

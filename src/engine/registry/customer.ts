@@ -70,6 +70,8 @@ export interface Attribution {
    * these companies' usage is this customer's, customerOf says.
    */
   companiesOf(customer: Customer): readonly string[];
+  /** When a company's usage began or ended to be a customer's, in order: between two of them it is one customer's, or nobody's. */
+  turnsOf(company: string): readonly number[];
   /** A living customer by id or key, or a deleted one by id. */
   find(idOrKey: string): Customer | null;
   /** When the last customer who had a subject gave it up, milliseconds UTC; null = nobody ever did. */

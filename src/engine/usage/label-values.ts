@@ -4,6 +4,7 @@ import { ownMember } from "../../core/own-member.ts";
 import { groupLabels, SUBJECT_LABEL } from "../../core/usage.ts";
 import type { StoreView } from "../ports.ts";
 import { knownLabels, meterNamed, unknownLabel } from "./judged-question.ts";
+import { NO_TURNS } from "./owner-turns.ts";
 import { readUsage } from "./usage-reading.ts";
 import { wholeSpans } from "./usage-spans.ts";
 
@@ -37,7 +38,7 @@ export async function labelValues(
   if (first !== undefined) throw new MeterbookError("METER_REQUEST_INVALID", first.message, { mistakes });
   const found = new Set<string>();
   const seen = new Set<string>();
-  await readUsage(store, key, null, wholeSpans(from, to), ({ company, group, state }) => {
+  await readUsage(store, key, null, wholeSpans(from, to), NO_TURNS, ({ company, group, state }) => {
     if (state.events === 0) return;
     if (label === "subject") found.add(subjectOf(company, group));
     else if (!seen.has(group)) {

@@ -7,6 +7,7 @@ import type { Attribution } from "../registry/customer.ts";
 import { countedInSpan, tooManyEvents, type OnQueryProgress, type ReadingCount } from "./cut-usage.ts";
 import { judgeQuestion, type JudgedQuestion } from "./judged-question.ts";
 import type { MeterAnswer, MeterQuestion } from "./meter-question.ts";
+import { ownerTurns, type OwnerTurns } from "./owner-turns.ts";
 import { rowTable, type RowTable } from "./row-table.ts";
 import { usageMinutes } from "./usage-minutes.ts";
 import { readUsage, usageExtent, type Companies } from "./usage-reading.ts";
@@ -60,9 +61,10 @@ async function answered(answering: Answering, mayReadEvents: boolean): Promise<M
   const companies = companiesOf(question, attribution);
   const table = rowTable(question, attribution);
   const spans = await spansOf(view, question, companies);
-  const cut = new CutBuckets(question, view.bucketMs);
-  await readUsage(view, meter.key, companies, spans, ({ company, group, start, state }, isDay) => {
-    if (isDay || !cut.has(start)) table.addState(company, group, start, state);
+  const turns = ownerTurns(question, attribution);
+  const cut = new CutBuckets(question, view.bucketMs, turns);
+  await readUsage(view, meter.key, companies, spans, turns, ({ company, group, start, state }, isDay) => {
+    if (isDay || !cut.has(company, start)) table.addState(company, group, start, state);
     else cut.note(start, state.events);
   });
   if (!cut.isEmpty && !mayReadEvents) return null;
@@ -72,7 +74,7 @@ async function answered(answering: Answering, mayReadEvents: boolean): Promise<M
   table.assertSize();
   let bounds = { from, to };
   if (windows === null && (from === null || to === null)) {
-    const minutes = await usageMinutes({ ...answering, companies, table, spent, mayReadEvents });
+    const minutes = await usageMinutes({ ...answering, companies, table, turns, spent, mayReadEvents });
     if (minutes === "events") return null;
     bounds = { from: from ?? minutes?.from ?? null, to: to ?? minutes?.to ?? null };
   }
@@ -100,26 +102,32 @@ async function spansOf(view: QueryView, question: JudgedQuestion, companies: Com
 /** Questions over less than about a year are walked without asking where usage begins and ends. */
 const WALKED_MS = 400 * DAY_MS;
 
-/** Buckets that lie in two windows, or only in part between the bounds: their events must be looked at. */
+/** Buckets that lie in two windows, only in part between the bounds, or are two customers': their events must be looked at. */
 class CutBuckets {
   private readonly question: JudgedQuestion;
   private readonly bucketMs: number;
+  private readonly turns: OwnerTurns;
   private readonly known = new Map<number, boolean>();
   private readonly starts = new Set<number>();
   /** Events that the meter counted in them. */
   events = 0;
 
-  constructor(question: JudgedQuestion, bucketMs: number) {
+  constructor(question: JudgedQuestion, bucketMs: number, turns: OwnerTurns) {
     this.question = question;
     this.bucketMs = bucketMs;
+    this.turns = turns;
   }
 
   get isEmpty(): boolean {
     return this.starts.size === 0;
   }
 
-  /** Whether the bucket that starts here is one of them. */
-  has(start: number): boolean {
+  /** Whether a company's bucket that starts here is one of them. */
+  has(company: string, start: number): boolean {
+    return this.isCut(start) || this.turns.within(company, start, start + this.bucketMs).length > 0;
+  }
+
+  private isCut(start: number): boolean {
     let isCut = this.known.get(start);
     if (isCut === undefined) {
       const { from, to, windows } = this.question;
@@ -133,10 +141,6 @@ class CutBuckets {
   note(start: number, events: number): void {
     this.starts.add(start);
     this.events += events;
-  }
-
-  isNoted(start: number): boolean {
-    return this.starts.has(start);
   }
 
   /** Their spans between the bounds, neighbours as one. */
@@ -173,14 +177,14 @@ async function addCut(
     for await (const values of countedInSpan(view, catalog, meter, span, spent)) {
       for (const { company, group, time, value, order } of values) {
         if (payers !== null && !payers.has(company)) continue;
+        if (!cut.has(company, bucketStart(time, view.bucketMs))) continue;
         table.addValue(company, group, time, value, order);
         read += 1;
       }
       await onProgress({ read: Math.min(read, total), total });
     }
-    const range = { from: bucketStart(span.from, view.bucketMs), to: span.to };
-    for (const { company, group, start, state } of await view.archivedBuckets({ meter, ...range }))
-      if (cut.isNoted(start)) table.addState(company, group, Math.max(start, span.from), state);
+    for (const { company, group, start, state } of await view.archivedBuckets({ meter, ...span }))
+      if (start >= span.from && cut.has(company, start)) table.addState(company, group, start, state);
   }
   await onProgress({ read: total, total });
 }

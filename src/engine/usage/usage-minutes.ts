@@ -4,6 +4,7 @@ import type { WindowSpan } from "../../core/window.ts";
 import { countedInSpan, type ReadingCount } from "./cut-usage.ts";
 import type { JudgedQuestion } from "./judged-question.ts";
 import type { QueryView } from "./meter-query.ts";
+import type { OwnerTurns } from "./owner-turns.ts";
 import type { RowTable } from "./row-table.ts";
 import { readUsage, type Companies } from "./usage-reading.ts";
 import { narrowSpans, wholeSpans, type UsageSpans } from "./usage-spans.ts";
@@ -14,6 +15,7 @@ interface MinutesQuestion {
   readonly question: JudgedQuestion;
   readonly companies: Companies;
   readonly table: RowTable;
+  readonly turns: OwnerTurns;
   readonly spent: ReadingCount;
   readonly mayReadEvents: boolean;
 }
@@ -48,13 +50,14 @@ export async function usageMinutes(asked: MinutesQuestion): Promise<WindowSpan |
 
 /** Begins of the first and the last bucket that pass. */
 async function edgesOf(
-  { view, question, companies, table }: MinutesQuestion,
+  { view, question, companies, table, turns }: MinutesQuestion,
   spans: UsageSpans,
 ): Promise<{ readonly first: number; readonly last: number } | null> {
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   const passes = ({ company, group, start, state }: Bucket): boolean =>
-    state.events > 0 && table.passes(company, group, start);
-  await readUsage(view, question.meter.key, companies, spans, (bucket) => {
+    state.events > 0 &&
+    [start, ...turns.within(company, start, start + view.bucketMs)].some((time) => table.passes(company, group, time));
+  await readUsage(view, question.meter.key, companies, spans, turns, (bucket) => {
     if ((bucket.start >= first && bucket.start <= last) || !passes(bucket)) return;
     first = Math.min(first, bucket.start);
     last = Math.max(last, bucket.start);

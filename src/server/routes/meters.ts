@@ -46,6 +46,12 @@ export const meterRoutes: readonly Route[] = [
     summary: "Make a meter; it counts the past events of its type",
     query: z.strictObject({
       dryRun: flag.meta({ description: "Say what it would count, and make nothing." }).optional(),
+      mayCorrect: flag
+        .meta({
+          description:
+            "Make it also where closed or reported usage of an ended meter of its key becomes another (409 without); dryRun says of how many windows.",
+        })
+        .optional(),
     }),
     body: meterInput,
     answers: {
@@ -55,7 +61,8 @@ export const meterRoutes: readonly Route[] = [
     reply: async ({ backend, caller, query, body }) => {
       const draft = draftOf(body);
       if (query.dryRun === true) return { status: 200, body: showEffect(await backend.previewMeter(draft)) };
-      return { status: 201, body: showMeter(await backend.createMeter({ draft, author: caller.author })) };
+      const order = { draft, author: caller.author, mayCorrect: query.mayCorrect ?? false };
+      return { status: 201, body: showMeter(await backend.createMeter(order)) };
     },
   }),
   route({

@@ -159,6 +159,38 @@ export const usageCases: readonly StoreCase[] = [
     },
   },
   {
+    title: "tells whether one of some events was amended",
+    run: async ({ store, same }) => {
+      await store.ingest([counted({ id: "a", time: 5 }, 1), uncounted({ id: "b", time: 6, type: "other" })], HOUR);
+      const { lastSeq, amendments: none, settled, changes } = await store.usageRevision();
+      const amend = async (id: string): Promise<void> => {
+        const { source } = anEvent({ id });
+        await store.amend({ source, id, closes: "end", aborted: true, at: HOUR, author: "test" }, [], [], 0);
+      };
+      const any = { from: 0, to: HOUR, lastSeq, after: none };
+      same([none, await store.wereAmended(any)], [0, false]);
+      await amend("b");
+      const { amendments: one, ...after } = await store.usageRevision();
+      same([after.settled, after.changes === changes, one > none], [settled, false, true]);
+      const asked = [
+        {},
+        { after: one },
+        { type: "other" },
+        { type: "no" },
+        { to: 6 },
+        { from: 7 },
+        { lastSeq: lastSeq - 1 },
+      ];
+      const told = await Promise.all(asked.map((each) => store.wereAmended({ ...any, ...each })));
+      same(told, [true, false, true, false, false, false, false]);
+      await store.ingest([counted({ id: "c", time: 5 }, 1)], HOUR);
+      await amend("c");
+      same(await store.wereAmended({ ...any, after: one }), false);
+      await amend("a");
+      same(await store.wereAmended({ ...any, after: one }), true);
+    },
+  },
+  {
     title: "purges events and keeps their usage, also through a rebuild",
     run: async ({ store, reopen, same }) => {
       await store.ingest(

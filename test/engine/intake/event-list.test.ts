@@ -132,6 +132,7 @@ onBothStores("the list of events", (make) => {
     const moving: Attribution = {
       ...acme,
       companiesOf: () => ["moved"],
+      turnsOf: () => [],
       customerOf: (_company, _subject, time) => (time < START - MINUTE ? acmeSelf : globex),
     };
     const list = (customer: string) => listEvents(store, skipping, moving, { limit: 9, customers: [customer] });

@@ -60,6 +60,7 @@ export function owners(subjectsByKey: Readonly<Record<string, readonly string[]>
     revision,
     companyOf: (subject) => ownerOf(subject)?.key ?? subject,
     customerOf: (company, subject) => find(company) ?? ownerOf(subject),
+    turnsOf: () => [],
     companiesOf: ({ id, key, subjects }) => [
       id,
       ...(key === null ? [] : [key]),

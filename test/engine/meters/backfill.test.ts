@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
 
+import { purgeExpired } from "../../../src/engine/books/retention.ts";
+import { storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
 import { resumeBackfill } from "../../../src/engine/meters/backfill.ts";
 import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
@@ -9,7 +11,7 @@ import type { Store } from "../../../src/engine/ports.ts";
 import { onBothStores, type MakeStore } from "../both-stores.ts";
 import { AUTHOR } from "../registry-desk.ts";
 import { DAY, MINUTE, START } from "../world.ts";
-import { metersDesk, sent, TOKENS, type MetersDesk } from "./meters-desk.ts";
+import { metersDesk, MONTH_KEPT, sent, TOKENS, type MetersDesk } from "./meters-desk.ts";
 
 const EVENTS = 2_500;
 const COMPANIES = 50;
@@ -132,4 +134,29 @@ onBothStores("a large past", (makeStore) => {
     expect(await totalOf(desk.store)).toBe(701);
     await desk.assertWhole();
   });
+
+  it.each([[1_000_000], [300]])(
+    "keeps the usage of events that are deleted meanwhile, in steps of %d",
+    async (most) => {
+      const desk = await pastDesk(makeStore);
+      const { store, usage, make, assertWhole } = desk;
+      await make(TOKENS);
+      const before = await usage(TOKENS.key);
+      const catalog = storedCatalog(await store.meterVersions());
+      const deleting: Promise<number>[] = [];
+      const onProgress = (): void => {
+        // All of the first two days and a half, the dense hours among them.
+        if (deleting.length === 0) deleting.push(purgeExpired(store, catalog, MONTH_KEPT, START + 26.5 * DAY));
+      };
+      const patch = { groupBy: {} };
+      await updateMeter(desk, { idOrKey: TOKENS.key, patch, author: AUTHOR }, undefined, {
+        bucketsMax: most,
+        onProgress,
+      });
+      // Of the first try some are deleted, or those that were in its way.
+      expect(await Promise.all(deleting)).not.toEqual([0]);
+      expect(await usage(TOKENS.key)).toEqual(before);
+      await assertWhole();
+    },
+  );
 });

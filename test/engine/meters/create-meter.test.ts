@@ -1,9 +1,12 @@
 import { expect, it } from "vitest";
 
+import type { MeterDefinition } from "../../../src/core/meter.ts";
 import { purgeExpired } from "../../../src/engine/books/retention.ts";
+import { assignCompany } from "../../../src/engine/ingest/assign.ts";
 import { loadCatalog, storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
 import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
+import { definitionOf } from "../../../src/engine/meters/meter-rules.ts";
 import type { MeterDraft } from "../../../src/engine/meters/meter-view.ts";
 import { onBothStores } from "../both-stores.ts";
 import { AUTHOR } from "../registry-desk.ts";
@@ -140,6 +143,26 @@ onBothStores("a new meter of the API", (makeStore) => {
     expect((await store.listEntries({ kind: "meter", limit: 9 })).length).toBe(2);
   });
 
+  it("bills nothing again that an ended meter reported under its name", async () => {
+    const desk = metersDesk(await makeStore());
+    const { make, store, take, usage, assertWhole } = desk;
+    const load = (meters: readonly MeterDefinition[], now: number) =>
+      loadCatalog(store, { meters, fields: {}, identity: { unknown: "hold" } }, now, { adopt: true });
+    const { groupBy: _groupBy, ...counted } = { ...TOKENS, key: "billed", report: true };
+    const sums = { ...definitionOf(counted), key: "sums" };
+    await load([sums], START);
+    await take(sent("prompt", { tokens: 5 }));
+    await load([], START + HOUR);
+    await take(sent("prompt", { tokens: 7 }, { time: START + HOUR }));
+    const said = conflict("The meter sums was reported as billed until 2026");
+    await expect(make(counted)).rejects.toMatchObject(said);
+    await expect(previewNewMeter(desk, { ...counted, eventFrom: START + HOUR - 1 })).rejects.toMatchObject(said);
+    expect((await make({ ...counted, key: "unbilled", report: false })).effect.events).toBe(2);
+    expect((await make({ ...counted, eventFrom: START + HOUR })).effect.events).toBe(1);
+    expect([await usage("sums"), await usage("billed")]).toEqual([["acme 5"], ["acme 7"]]);
+    await assertWhole();
+  });
+
   it("is made once when two callers make it at once", async () => {
     const { make, take, usage, store, assertWhole } = metersDesk(await makeStore());
     await take(sent("prompt", { tokens: 5 }));
@@ -172,6 +195,31 @@ onBothStores("a new meter of the API", (makeStore) => {
     ]);
     expect(seen.every(([read, total]) => read <= total)).toBe(true);
     expect(await usage("tokens_total")).toEqual([`acme ${4_500 + 4_000}`]);
+    await assertWhole();
+  });
+
+  it("is made while events of other types are amended without a pause", async () => {
+    const desk = metersDesk(await makeStore());
+    const { take, usage, store, assertWhole } = desk;
+    const past = Array.from({ length: 2_500 }, (_, at) => sent("prompt", { tokens: 1 }, { time: START + at * 1_000 }));
+    const others = Array.from({ length: 99 }, (_, at) => sent("other", {}, { company: null, id: `other ${at}` }));
+    const own = sent("prompt", { tokens: 10 }, { company: null, id: "own" });
+    await take(...past, own, ...others);
+    const amending: Promise<unknown>[] = [];
+    const assign = (id: string) => {
+      const order = { store, catalog: storedCatalog([]), id, company: "acme", author: "test", now: START };
+      amending.push(assignCompany({ ...order, catalog: { ...order.catalog, revision: null } }));
+    };
+    const onProgress = (): void => assign(`other ${amending.length}`);
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { onProgress });
+    expect(amending.length).toBe(2);
+    // One of its own events is looked at anew.
+    await deleteMeter(desk, { idOrKey: "tokens_total", author: AUTHOR });
+    amending.length = 0;
+    const progress = (): void => (amending.length === 0 ? assign("own") : undefined);
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { onProgress: progress });
+    await Promise.all(amending);
+    expect(await usage("tokens_total")).toEqual(["acme 2510"]);
     await assertWhole();
   });
 

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { MeterDefinition } from "../../../src/core/meter.ts";
 import { purgeExpired } from "../../../src/engine/books/retention.ts";
 import { loadCatalog, storedCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
-import { previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
+import { createMeter, previewNewMeter } from "../../../src/engine/meters/create-meter.ts";
 import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
 import { getMeter, listMeters } from "../../../src/engine/meters/meter-views.ts";
 import type { MeterPatch } from "../../../src/engine/meters/meter-view.ts";
@@ -28,6 +28,7 @@ function settingsOf(...meters: readonly MeterDefinition[]) {
   return { meters, fields: {}, identity: { unknown: "hold" as const } };
 }
 
+const both = (tokens: number, words: number, time: number) => sent("prompt", { tokens, words }, { time });
 const hour = (at: number) => call(1, "m1", "eu", START + at * HOUR);
 
 onBothStores("a changed meter of the API", (makeStore) => {
@@ -110,6 +111,11 @@ onBothStores("a changed meter of the API", (makeStore) => {
     expect((await previewNewMeter(desk, later)).reportedWindows).toBe(0);
     const other = { ...later, value: "data.none" };
     expect(await previewNewMeter(desk, other)).toMatchObject({ events: 0, reportedWindows: 3 });
+    const versions = await store.meterVersions();
+    await expect(make(other)).rejects.toMatchObject(conflict("3 windows of usage that a meter tokens_total had"));
+    expect(await store.meterVersions()).toEqual(versions);
+    await createMeter(desk, { draft: other, author: AUTHOR, mayCorrect: true });
+    expect((await store.meterVersions()).length).toBe(versions.length + 1);
     await assertWhole();
   });
 
@@ -199,6 +205,21 @@ onBothStores("meters", (makeStore) => {
     ]);
     expect(await getMeter({ store }, { idOrKey: "old" })).toEqual(all[1]);
     await expect(getMeter({ store }, { idOrKey: first.meter.id })).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
+  });
+
+  it("with a deleted one's key leave alone what that one counted before they begin", async () => {
+    const desk = metersDesk(await makeStore());
+    const { take, make, usage, assertWhole } = desk;
+    await take(both(5, 50, START - DAY), both(7, 70, START));
+    await make(TOKENS);
+    desk.clock.advance(HOUR);
+    await end(desk);
+    const { meter } = await make({ ...TOKENS, value: "data.words", eventFrom: START - HOUR });
+    expect([meter.eventFrom, await usage("tokens_total")]).toEqual([START - HOUR, ["acme 75"]]);
+    const { effect } = await change(desk, { groupBy: {} });
+    expect([effect?.events, await usage("tokens_total")]).toEqual([1, ["acme 75"]]);
+    expect((await getMeter(desk, { idOrKey: "tokens_total" })).eventFrom).toBe(START - HOUR);
+    await assertWhole();
   });
 
   it("go to the file with their key after they were deleted over the API", async () => {

@@ -86,6 +86,7 @@ export function attributionOf(...customers: readonly Customer[]): Attribution {
     },
     customerOf: (company) => owner(company),
     companiesOf: companies,
+    turnsOf: () => [],
     find: (idOrKey) => customers.find(({ id, key }) => id === idOrKey || key === idOrKey) ?? null,
     endOf: () => null,
     customers: () => customers,
