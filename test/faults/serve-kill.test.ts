@@ -21,9 +21,9 @@ type Strike =
 function choose(random: SeededRandom): Strike {
   const kind = random.next();
   if (kind < 0.12) return { at: "start", afterMs: random.between(0, 900) };
-  if (kind < 0.4) return { at: "asked whole", nth: random.between(1, 4), afterMs: random.between(1, 40) };
-  const at = kind < 0.6 ? "asked" : kind < 0.8 ? "answered" : "commit";
-  const afterMs = random.next() < 0.6 ? 0 : random.between(1, 40);
+  if (kind < 0.35) return { at: "asked whole", nth: random.between(1, 4), afterMs: random.between(1, 40) };
+  const at = kind < 0.65 ? "answered" : kind < 0.8 ? "asked" : "commit";
+  const afterMs = random.next() < 0.7 ? 0 : random.between(1, 40);
   return { at, nth: random.between(1, at === "commit" ? 150 : 250), afterMs };
 }
 
