@@ -227,6 +227,10 @@ export const limits = {
   adoptTimeoutMs: 30_000,
   /** Calls that are under way when the store is closed; a new meter's past that takes longer is counted on at the next start. */
   closingCallsMs: 8_000,
+  /** Lines of the log that wait while nothing takes them (a full disk); further ones are dropped. */
+  logWaitingBytesMax: 1024 * 1024,
+  /** Whether the store takes writes is tried out at most this often, when somebody asks for readiness. */
+  storeProbeMs: 1_000,
   /** How often connections are looked at for those bounds of time. */
   httpConnectionsCheckMs: 2_000,
 

@@ -41,7 +41,9 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const { settings, link, logger, onNotice, basePath = "" } = options;
   const remote = remoteBackend({ settings, link, onNotice });
   const metrics = settings.server.metrics ? await openMetrics() : null;
-  const backend = servedBackend(remote.backend, metrics);
+  const backend = servedBackend(remote.backend, metrics, logger);
+  // With its first call the writing thread takes up what a killed process left half done: not only when somebody writes.
+  void backend.readiness({});
   const router = apiRouter({
     backend,
     clock: systemClock,
@@ -88,7 +90,18 @@ function logCall(logger: Logger, call: AnsweredCall): void {
   else logger.info(facts, "A call was answered.");
 }
 
-function servedBackend(backend: Backend, metrics: ServiceMetrics | null): Backend {
+function servedBackend(backend: Backend, metrics: ServiceMetrics | null, logger: Logger): Backend {
+  let wasReady = true;
+  // Who watches asks often: only what changes is told.
+  const told = <Readiness extends { readonly isReady: boolean; readonly reasons: readonly string[] }>(
+    readiness: Readiness,
+  ): Readiness => {
+    const { isReady, reasons } = readiness;
+    if (wasReady && !isReady) logger.error({ reasons }, "The service is not ready.");
+    if (!wasReady && isReady) logger.info({}, "The service is ready again.");
+    wasReady = isReady;
+    return readiness;
+  };
   return {
     ...backend,
     get settings() {
@@ -100,8 +113,10 @@ function servedBackend(backend: Backend, metrics: ServiceMetrics | null): Backen
       return reply;
     },
     // A store that cannot be opened is the answer, not a fault of the question.
-    readiness: (query) =>
-      backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })),
+    readiness: async (query) =>
+      told(
+        await backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })),
+      ),
   };
 }
 

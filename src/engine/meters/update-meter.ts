@@ -14,7 +14,7 @@ import type { MeterEffect, MeterPatch, MeterView } from "./meter-view.ts";
 import { getMeter, viewOf } from "./meter-views.ts";
 
 /** Something that needs a meter, or labels of it: a feature, a meter type. */
-export interface MeterUse {
+interface MeterUse {
   /** For people: `the feature "tokens"`. */
   readonly what: string;
   readonly labels: readonly string[];
