@@ -26,7 +26,10 @@ export type Guide = {
   readonly key: string;
   /** Type of the events that its records become. */
   readonly eventType: string;
-  /** Field paths over the event, whose `data` is the record: `data.userId`. */
+  /**
+   * Field paths over the event, whose `data` is the record: `data.userId`. The user is who pays, as its meter was made for
+   * it: customers' subjects are not looked up, so that a meter's figure does not move when a subject does.
+   */
   readonly userId: string;
   readonly value: string;
   /** Null, or nothing there: the time of arrival. */

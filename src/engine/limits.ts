@@ -339,7 +339,7 @@ export const limits = {
   thresholdsMax: 20,
   /** Records in one call; a larger call is refused as a whole. */
   recordsMax: 2_000,
-  /** Late records of periods that ended longer ago than this make no correction of a final record; they count all the same. */
+  /** Voided records and changed meters of periods that began longer ago than this make no correction of a final record. */
   finalRecordsLateMs: 35 * 86_400_000,
   /** Periods of one meter that are closed in one round, after a long standstill; the next rounds go on. */
   periodsPerRoundMax: 1_000,

@@ -47,7 +47,7 @@ it("provision, records, held replay and purge do the whole round, and say what t
   expect(taken.stdout.split("\n")).toEqual([
     "4 records: 3 stored, 1 duplicate, 0 conflicts",
     "2 counted, 1 suspended",
-    "  invalid_record: 1",
+    '  invalid_record: 1, such as: data.tray is "B5", wants one of "A4", "A3"',
     "",
   ]);
   const held = await cli(folder, ["held"]);
@@ -68,6 +68,31 @@ it("provision, records, held replay and purge do the whole round, and say what t
   const listed = records(await cli(folder, ["records", "list", "--kind", "final", "--json"]));
   expect(listed).toMatchObject([{ value: "180", records: 3, thresholds: [{ name: "full" }] }]);
   expect(readFileSync(join(folder, "records.csv"), "utf8")).toContain(",Prints,prints,printing,,sum,180,3,");
+
+  const early = records(await cli(folder, ["records", "list", "--kind", "threshold", "--json"]));
+  expect(early).toMatchObject([{ value: "120", sinks: [{ sink: "archive", state: "delivered" }] }]);
+  expect((await cli(folder, ["records", "list", "--failed"])).stdout).toBe("None failed.\n");
+  expect((await cli(folder, ["records", "requeue"])).stdout).toContain("0 records on the way again");
+  expect((await cli(folder, ["records", "meters"])).stdout).toMatch(
+    /P-7 +Prints +prints +2024-09-01 – 2024-10-01 +0 +0/,
+  );
+
+  writeFileSync(join(folder, "more.ndjson"), [4, 5].map((number) => job(number, { tray: "B5" })).join(""));
+  await cli(folder, ["records", "take", "prints", "more.ndjson"]);
+  const none = await cli(folder, ["held", "replay", "--guide", "prints", ...operator]);
+  expect(none.stdout).toBe("0 records read again, 0 still suspended.\n");
+  const all = [
+    "held",
+    "replay",
+    "--guide",
+    "prints",
+    "--reason",
+    "invalid_record",
+    "--set",
+    "data.tray=A4",
+    ...operator,
+  ];
+  expect((await cli(folder, all)).stdout).toContain("2 records read again, 0 still suspended.");
 
   const unasked = await cli(folder, ["purge"]);
   expect([unasked.code, unasked.stderr]).toEqual([1, expect.stringContaining("Say --yes to delete them")]);

@@ -4,7 +4,9 @@ import { Command, Option } from "commander";
 
 import type { FieldValue } from "../../core/corrected-event.ts";
 import { MeterbookError } from "../../core/errors.ts";
-import { replayRecord, type ReplayedRecord } from "../../engine/periods/suspense.ts";
+import { HOLD_REASONS, type HoldReason } from "../../core/event.ts";
+import { limits } from "../../engine/limits.ts";
+import { listSuspended, replayRecord, type ReplayedRecord } from "../../engine/periods/suspense.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { eventRecord } from "../event-record.ts";
@@ -15,6 +17,8 @@ import { withNode, type CommonOptions } from "../session.ts";
 interface ReplayOptions extends CommonOptions, OperatorOptions {
   readonly set: readonly string[];
   readonly source?: string;
+  readonly guide?: string;
+  readonly reason?: HoldReason;
 }
 
 /** `meterbook held replay`: reads a suspended record again, with fields that were put right. */
@@ -24,21 +28,53 @@ export function heldReplayCommand(): Command {
       "Read a suspended record again, with fields put right; it counts at its own time",
     ),
   )
-    .argument("<record-id...>", "ids of suspended records, as `meterbook held list` shows them")
+    .argument("[record-id...]", "ids of suspended records, as `meterbook held list` shows them; or --guide")
     .addOption(
       new Option("--set <path=value>", "a field of the record, e.g. data.region=EMEA; may be given several times")
         .default([], "none")
         .argParser((text: string, before: readonly string[]) => [...before, text]),
     )
     .option("--source <source>", "where several sources used the same id")
+    .option(
+      "--guide <key>",
+      "instead of ids: all of this guide; without --set, those with which nothing is wrong any more",
+    )
+    .addOption(new Option("--reason <reason>", "with --guide: only those suspended for it").choices(HOLD_REASONS))
     .addHelpText(
       "after",
       '\nExample: meterbook held replay session-17 --set data.region=EMEA --by ann --cause "region was missing"',
     )
     .action(async (ids: string[], options: ReplayOptions) => {
       operatorOf(options);
-      process.exitCode = await withNode(options, (node, out) => replayAll(node, ids, options, out));
+      if ((ids.length === 0) === (options.guide === undefined))
+        throw new MeterbookError("METER_COMMAND_INVALID", "Say either ids of records or --guide.");
+      process.exitCode = await withNode(options, async (node, out) =>
+        replayAll(
+          node,
+          options.guide === undefined ? ids : await suspendedOf(node, options.guide, options),
+          options,
+          out,
+        ),
+      );
     });
+}
+
+/** Ids of a guide's suspended records, oldest first: they count in the order in which they came. */
+async function suspendedOf(
+  { store }: MeterNode,
+  guide: string,
+  { reason, set }: ReplayOptions,
+): Promise<readonly string[]> {
+  const desk = { store, now: systemClock.now() };
+  const ids: string[] = [];
+  let beforeSeq: number | undefined;
+  for (;;) {
+    const query = { guide, reason, beforeSeq, limit: limits.registerPageMax };
+    const { records, next } = await listSuspended(desk, query);
+    ids.push(...records.filter(({ problems }) => set.length > 0 || problems.length === 0).map(({ id }) => id));
+    if (next === null) return ids.toReversed();
+    beforeSeq = next;
+  }
 }
 
 async function replayAll(
@@ -58,7 +94,7 @@ async function replayAll(
     if (replayed.problems.length > 0) suspended += 1;
     show(id, replayed, out);
   }
-  if (!out.json && ids.length > 1)
+  if (!out.json && (ids.length > 1 || options.guide !== undefined))
     out.line(`${numbered(ids.length, "record")} read again, ${suspended} still suspended.`);
   return suspended === 0 ? 0 : 1;
 }

@@ -102,7 +102,10 @@ const isUnmatched = ({ reason }: OutboxRow): boolean => reason === "no_customer"
 /** What an operator can do about what is listed, and about nothing else. */
 function waysOut(rows: readonly HeldRow[], reports: readonly OutboxRow[]): readonly string[] {
   const ways: readonly (readonly [boolean, string])[] = [
-    [rows.some(isRecord), "Suspended records: meterbook held replay <event> --set data.<field>=<value>."],
+    [
+      rows.some(isRecord),
+      "Suspended records: meterbook held replay <event> --set data.<field>=<value>, or --guide <guide> for all that are right by now.",
+    ],
     [
       rows.some((row) => isOwnerless(row) && !isRecord(row)),
       "Events without a company: meterbook held assign <event> --company <id>.",

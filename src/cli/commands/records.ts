@@ -16,6 +16,7 @@ import { systemClock } from "../../runtime/system.ts";
 import { countOf, instantMs, limitOption } from "../instants.ts";
 import { cutHint, grouped, numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { customerMetersCommand } from "./records-meters.ts";
 import { requeueCommand } from "./records-requeue.ts";
 
 interface ListOptions extends CommonOptions {
@@ -26,7 +27,7 @@ interface ListOptions extends CommonOptions {
   readonly limit: string;
 }
 
-/** `meterbook records take | close | list`: a stream's records in, and final records out. */
+/** `meterbook records take | meters | close | list | requeue`: a stream's records in, and final records out. */
 export function recordsCommand(): Command {
   const records = new Command("records")
     .description("Take records of a stream from a file, close ended periods, and list final records")
@@ -68,7 +69,7 @@ export function recordsCommand(): Command {
       const until = options.until === undefined ? undefined : instantMs(options.until, "--until", systemClock.now());
       process.exitCode = await withNode(options, (node, out) => close(node, until, out));
     });
-  return records.addCommand(requeueCommand());
+  return records.addCommand(requeueCommand()).addCommand(customerMetersCommand());
 }
 
 function recordsOf(file: string): readonly Json[] {
@@ -95,7 +96,7 @@ async function take(
   out: Output,
 ): Promise<void> {
   const total = { stored: 0, duplicates: 0, conflicts: 0, suspended: 0, metersCreated: 0 };
-  const reasons = new Map<string, number>();
+  const reasons = new Map<string, Reason>();
   const sinks = sinksOf({ settings });
   for (let start = 0; start < records.length; start += limits.recordsMax) {
     const batch = records.slice(start, start + limits.recordsMax);
@@ -114,18 +115,29 @@ async function take(
     `${numbered(records.length, "record")}: ${stored} stored, ${numbered(duplicates, "duplicate")}, ${numbered(conflicts, "conflict")}`,
   );
   out.line(`${stored - suspended} counted, ${suspended} suspended`);
-  for (const [reason, number] of reasons) out.line(`  ${reason}: ${number}`);
+  for (const [reason, { number, example }] of reasons) out.line(`  ${reason}: ${number}, such as: ${visible(example)}`);
   if (total.metersCreated > 0) out.line(`${numbered(total.metersCreated, "meter")} made on first use`);
+  if (reasons.has("inactive"))
+    out.hint("Meters count from when they were made; provision --since <time> makes them begin earlier.");
   if (suspended > 0)
-    out.hint("meterbook held list shows them; meterbook held replay counts them when they were put right.");
+    out.hint(
+      `meterbook held list shows them; meterbook held replay --guide ${guide} counts those that are right by now.`,
+    );
 }
 
-function noteResults(reply: RecordsReply, start: number, reasons: Map<string, number>, out: Output): void {
+/** How many records were suspended for a reason, and a sentence on the first of them. */
+interface Reason {
+  readonly number: number;
+  readonly example: string;
+}
+
+function noteResults(reply: RecordsReply, start: number, reasons: Map<string, Reason>, out: Output): void {
   for (const result of reply.results) {
     if (out.json) out.record({ ...result, index: start + result.index, source: reply.source });
     if (result.suspended === null) continue;
-    const { reason } = result.suspended;
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    const { reason, detail } = result.suspended;
+    const known = reasons.get(reason);
+    reasons.set(reason, { number: (known?.number ?? 0) + 1, example: known?.example ?? detail });
   }
 }
 

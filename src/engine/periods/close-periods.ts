@@ -1,9 +1,9 @@
 import { ownMember, ownMembers } from "../../core/own-member.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { Guide } from "../../core/guide.ts";
-import { guideSource } from "../../core/guide.ts";
 import { crossedThresholds, figureText } from "../../core/meter-type.ts";
 import { nextReset } from "../../core/reset-schedule.ts";
+import { bucketStart } from "../../core/usage.ts";
 import { eventPages } from "../ingest/refold.ts";
 import { limits } from "../limits.ts";
 import type { RegisterChange, Store } from "../ports.ts";
@@ -11,7 +11,7 @@ import { bucketUsage, carriedFields } from "./bucket-usage.ts";
 import { bodyOfBucket, bucketEnd, bucketNames, bucketOf, type StoredBucket } from "./buckets.ts";
 import { entriesOf, partsPrefix } from "./entries.ts";
 import { finalRecord, idBegin, periodRecords, recordBody, recordEntry, type FinalRecord } from "./final-records.ts";
-import { listGuides } from "./guides.ts";
+import { guideNamed, listGuides } from "./guides.ts";
 import { tellThresholds } from "./thresholds.ts";
 
 /** What closing needs to know. */
@@ -66,8 +66,9 @@ export async function closePeriods(options: ClosingOptions): Promise<ClosingSumm
   if (guides.size === 0) return { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
   const news = await newUsage(store, guides);
   const round = { final: 0, corrections: 0, thresholds: 0, deleted: 0, isBehind: false };
-  for (const namePrefix of news.prefixes()) {
-    for await (const entry of entriesOf(store, { kind: "bucket", ...(namePrefix === null ? {} : { namePrefix }) })) {
+  const moved = news.isOfAll ? [{}] : [...news.users.keys()].map((namePrefix) => ({ namePrefix }));
+  for (const names of moved) {
+    for await (const entry of entriesOf(store, { kind: "bucket", ...names })) {
       const bucket = bucketOf(entry);
       const guide = guides.get(bucket.guide);
       if (guide !== undefined) round.thresholds += await tellThresholds(options, guide, bucket);
@@ -158,28 +159,33 @@ export async function closeEnded(
 
 const AUTHOR = "periods";
 
-/** Corrections of closed periods that ended not too long ago, for users with news. */
+/**
+ * Corrections of closed periods: of users with new records however late those are, since they say of when they are; else
+ * of periods that began not too long ago.
+ */
 async function correctClosed(
   options: ClosingOptions,
   guides: ReadonlyMap<string, Guide>,
   news: UsageNews,
 ): Promise<number> {
   const { store, now } = options;
+  const latest = new Map<string, FinalRecord>();
+  const note = ({ record }: { readonly record: FinalRecord }): void => {
+    const key = JSON.stringify([record.meterId, record.periodStart]);
+    if (record.kind !== "threshold" && (latest.get(key)?.revision ?? 0) < record.revision) latest.set(key, record);
+  };
+  for (const [namePrefix, time] of news.users)
+    for await (const entry of entriesOf(store, { kind: "final_record", namePrefix })) {
+      const body = recordBody(entry);
+      if (Date.parse(body.record.periodEnd) > time) note(body);
+    }
   const after = idBegin(Math.max(0, now - limits.finalRecordsLateMs));
+  if (news.isOfAll)
+    for await (const entry of entriesOf(store, { kind: "final_record", after })) note(recordBody(entry));
   let corrected = 0;
-  for (const namePrefix of news.prefixes()) {
-    const latest = new Map<string, FinalRecord>();
-    const query = { kind: "final_record", after, ...(namePrefix === null ? {} : { namePrefix }) } as const;
-    for await (const entry of entriesOf(store, query)) {
-      const { record } = recordBody(entry);
-      if (record.kind === "threshold") continue;
-      const key = JSON.stringify([record.meterId, record.periodStart]);
-      if ((latest.get(key)?.revision ?? 0) < record.revision) latest.set(key, record);
-    }
-    for (const record of latest.values()) {
-      const guide = guides.get(record.meterKey);
-      if (guide !== undefined && (await correctOne(options, guide, record))) corrected += 1;
-    }
+  for (const record of latest.values()) {
+    const guide = guides.get(record.meterKey);
+    if (guide !== undefined && (await correctOne(options, guide, record))) corrected += 1;
   }
   return corrected;
 }
@@ -192,6 +198,7 @@ async function correctOne(options: ClosingOptions, guide: Guide, record: FinalRe
   // A deleted meter keeps its body: what was told of it can still be corrected.
   const bucket = bucketOf(entry);
   const span = { guide, bucket, from: Date.parse(record.periodStart), to: Date.parse(record.periodEnd) };
+  if (await isPurged(store, span)) return false;
   const usage = await bucketUsage(store, catalog, span);
   const isSame = figureText(usage.figure) === record.value && areSameGroups(usage.groups, record.groups);
   if (isSame) return false;
@@ -210,6 +217,14 @@ async function correctOne(options: ClosingOptions, guide: Guide, record: FinalRe
   });
   const { done } = await store.changeEntries([recordEntry(correction, sinks, AUTHOR)], now);
   return done;
+}
+
+/** Whether events of a bucket that a bound cuts are deleted: what was told of such a period cannot be computed again. */
+async function isPurged(store: Store, { from, to }: { readonly from: number; readonly to: number }): Promise<boolean> {
+  const until = (await store.purgedUntil()) ?? 0;
+  return [from, to].some(
+    (bound) => bound !== bucketStart(bound, store.bucketMs) && bucketStart(bound, store.bucketMs) < until,
+  );
 }
 
 /** Whether two figures are divided alike, as far as both are divided: an edited guide divides what comes after it. */
@@ -235,8 +250,10 @@ function groupTexts(groups: FinalRecord["groups"]): ReadonlyMap<string, string> 
 
 /** Whose usage moved since the last round that was finished. */
 interface UsageNews {
-  /** Names under which the meters and the records of these users stand; null = all. */
-  prefixes(): readonly (string | null)[];
+  /** Whether it may be everybody's. */
+  readonly isOfAll: boolean;
+  /** Of new records: names under which their users' meters and final records stand, and the time of the earliest. */
+  readonly users: ReadonlyMap<string, number>;
   /** Makes this round the last one that was finished. */
   remember(): Promise<void>;
 }
@@ -247,25 +264,21 @@ const SEEN_NOTE = "periods.seen";
 async function newUsage(store: Store, guides: ReadonlyMap<string, Guide>): Promise<UsageNews> {
   const revision = await store.usageRevision();
   const note = await store.getNote(SEEN_NOTE);
-  const seen: { lastSeq: number; changes: string } = note === null ? { lastSeq: 0, changes: "" } : JSON.parse(note);
+  const seen: { lastSeq: number; changes: string } | null = note === null ? null : JSON.parse(note);
   const remember = async (): Promise<void> => {
     const next = JSON.stringify(revision);
     if (next !== note) await store.putNote(SEEN_NOTE, next);
   };
-  if (seen.changes !== revision.changes) return { prefixes: () => [null], remember };
-  const users = new Set<string>();
-  if (seen.lastSeq !== revision.lastSeq) {
-    const sources = new Map([...guides.keys()].map((key) => [guideSource(key), key]));
+  const users = new Map<string, number>();
+  if (seen !== null && seen.lastSeq !== revision.lastSeq) {
     for await (const page of eventPages(store, { afterSeq: seen.lastSeq })) {
       for (const { event } of page) {
-        const guide = sources.get(event.source);
-        if (guide === undefined || event.company === null) continue;
-        users.add(partsPrefix("user", guide, event.company));
+        const guide = guideNamed(ownMember(event, "attributes"));
+        if (guide === null || !guides.has(guide) || event.company === null) continue;
+        const prefix = partsPrefix("user", guide, event.company);
+        users.set(prefix, Math.min(users.get(prefix) ?? event.time, event.time));
       }
     }
   }
-  return {
-    prefixes: () => [...users],
-    remember,
-  };
+  return { isOfAll: seen?.changes !== revision.changes, users, remember };
 }

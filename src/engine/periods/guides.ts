@@ -1,6 +1,7 @@
 import { guideMeters, ruleMeter, type Guide, type GuideRule } from "../../core/guide.ts";
 import { METER_AGGREGATIONS, type MeterAggregation } from "../../core/meter-type.ts";
 import { ownMember } from "../../core/own-member.ts";
+import type { Json } from "../../core/event.ts";
 import type { MeterDefinition, MeterVersion } from "../../core/meter.ts";
 import { MeterbookError } from "../../core/errors.ts";
 import { recordReader, type RecordReader } from "../../core/guided-record.ts";
@@ -26,6 +27,12 @@ export async function guideReader(store: Store, key: string): Promise<RecordRead
 /** METER_NOT_FOUND. */
 export async function getGuide(store: Store, key: string): Promise<Guide> {
   return guideOf(await entryNamed(store, "guide", key, "guide"));
+}
+
+/** The guide that an event's record was of, by the event's attributes; null = none. */
+export function guideNamed(attributes: Readonly<Record<string, Json>> | undefined): string | null {
+  const guide = attributes !== undefined && Object.hasOwn(attributes, "guide") ? attributes["guide"] : null;
+  return typeof guide === "string" ? guide : null;
 }
 
 /** The guide that an entry of kind `guide` is. */

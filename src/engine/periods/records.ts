@@ -189,7 +189,9 @@ function meterProblem(
       time >= Math.max(since, activeFrom ?? since) && time < (activeTo ?? Infinity),
   );
   if (isActive) return null;
-  const detail = `no meter of ${userId} in the category ${category} is active at the record's time`;
+  const first = Math.min(...meters.map(({ since, type: { activeFrom } }) => Math.max(since, activeFrom ?? since)));
+  const begin = time < first ? `; the first counts from ${new Date(first).toISOString()} on` : "";
+  const detail = `no meter of ${userId} in the category ${category} is active at the record's time${begin}`;
   return { path: "time", reason: "inactive", detail };
 }
 

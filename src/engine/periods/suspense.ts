@@ -11,7 +11,7 @@ import { correctEvent, type CorrectionSummary } from "../corrections/correct.ts"
 import { limits } from "../limits.ts";
 import type { Store } from "../ports.ts";
 import type { Desk } from "./entries.ts";
-import { guideReader, listGuides } from "./guides.ts";
+import { guideNamed, guideReader, listGuides } from "./guides.ts";
 import { placeAll, placed } from "./records.ts";
 
 /** A record that counts nowhere until it is replayed. */
@@ -134,7 +134,8 @@ export async function replayRecord(desk: Desk, catalog: Catalog, stated: ReplayR
   const { store, now, author } = desk;
   const found = await store.findEvents(order.id);
   const stored = found.find(
-    ({ event }) => (order.source ?? event.source) === event.source && guideOf(ownMember(event, "attributes")) !== null,
+    ({ event }) =>
+      (order.source ?? event.source) === event.source && guideNamed(ownMember(event, "attributes")) !== null,
   );
   if (stored === undefined)
     throw new MeterbookError("METER_EVENT_NOT_FOUND", `No record has the id ${JSON.stringify(order.id)}.`, {
@@ -145,7 +146,7 @@ export async function replayRecord(desk: Desk, catalog: Catalog, stated: ReplayR
     throw new MeterbookError("METER_CONFLICT", `The record ${order.id} is not suspended.`, {
       remedy: "What counts already is put right with `meterbook correct replace`.",
     });
-  const guide = guideOf(ownMember(event, "attributes")) ?? "";
+  const guide = guideNamed(ownMember(event, "attributes")) ?? "";
   const foreign = order.set.find(({ path }) => compilePath(path).segments?.[0] !== "data");
   if (foreign !== undefined)
     throw new MeterbookError("METER_CORRECTION_REFUSED", `${foreign.path} is no field of the record.`, {
@@ -176,9 +177,4 @@ async function problemsWith(
   const rules = { check: () => undefined, isNews: async () => true };
   const { taken } = await placeAll(desk, reader, [record], rules);
   return taken.flatMap(({ problems }) => problems);
-}
-
-function guideOf(attributes: Readonly<Record<string, Json>> | undefined): string | null {
-  const guide = attributes !== undefined && Object.hasOwn(attributes, "guide") ? attributes["guide"] : null;
-  return typeof guide === "string" ? guide : null;
 }

@@ -30,7 +30,8 @@ export interface WebhookSinkOptions {
 }
 
 /**
- * Posts each record to a URL, signed: `meterbook-signature: t=<seconds>,v1=<HMAC-SHA-256 of "t.body", hex>`. The address
+ * Posts each record to a URL, signed: `meterbook-signature: t=<seconds>,v1=<HMAC-SHA-256 of "t.body", hex>`. A copy of
+ * a call stays true for ever, so a receiver refuses a time that is more than five minutes off, and counts an id once. The address
  * is looked up and judged first, and the call goes to that address and no other; redirects are not followed.
  */
 export function webhookSink(stated: WebhookSinkOptions): RecordSink {

@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
 
 import type { MeterTypeDraft } from "../../../src/core/meter-type.ts";
+import { purgeExpired } from "../../../src/engine/books/retention.ts";
 import { closePeriods } from "../../../src/engine/periods/close-periods.ts";
 import { listBuckets } from "../../../src/engine/periods/buckets.ts";
 import { provision } from "../../../src/engine/periods/provision.ts";
+import { replayRecord } from "../../../src/engine/periods/suspense.ts";
 import { purgeBuckets } from "../../../src/engine/periods/purge-buckets.ts";
 import { onBothStores } from "../both-stores.ts";
 import {
@@ -124,6 +126,44 @@ onBothStores("at the edges of periods", (make) => {
     expect((await listBuckets(store)).map(({ since }) => since)).toEqual([FEBRUARY]);
     await close();
     expect(await finals(parts)).toHaveLength(2);
+  });
+
+  it("a record that is put right half a year later still corrects what was told of its period", async () => {
+    const parts = await stream(await make(), { types: [llama] });
+    const { clock, send, close, desk, catalog } = parts;
+    clock.set(JANUARY_20);
+    await send(session("a", { region: "?" }));
+    clock.set(Date.parse("2026-08-01T00:00:00Z") + LATENESS);
+    await close();
+    const order = { id: "a", set: [{ path: "data.region", text: "EMEA" }], cause: "no region", dryRun: false };
+    await replayRecord(desk(), await catalog(), order);
+    expect((await close()).corrections).toBe(1);
+    expect((await finals(parts)).filter((text) => text.includes("correction"))).toEqual([
+      "2026-01-10 correction 2: 10",
+    ]);
+    expect((await close()).corrections).toBe(0);
+  });
+
+  it("what was told stays where the records of a minute that a period cuts are deleted by now", async () => {
+    const parts = await stream(await make(), { types: [llama], users: [] });
+    const { clock, send, close, desk, store, catalog } = parts;
+    const buckets = [{ userId: "FinTech", meterType: "L1_Llama3", guide: "botbot" }];
+    const again = async () => provision(desk(), { meterTypes: [], guides: [], buckets }, { dryRun: false });
+    await again();
+    clock.advance(20_000);
+    await send(session("a", { timestamp: null }));
+    await purge(parts);
+    clock.advance(10_000);
+    await again();
+    clock.advance(10_000);
+    await send(session("b", { timestamp: null, apiCalls: 5 }));
+    clock.set(FEBRUARY + LATENESS);
+    await close();
+    expect(await finals(parts)).toEqual(["2026-01-10 final 1: 5"]);
+    const keepEventsMs = 86_400_000;
+    const settings = { storage: { path: "", keepEventsMs, durability: "process" }, billing: { stripe: null } } as const;
+    expect(await purgeExpired(store, await catalog(), settings, clock.now())).toBe(2);
+    expect((await close()).corrections).toBe(0);
   });
 
   it("a rule that was taken out counts no more, and what it counted stays in the figures", async () => {
