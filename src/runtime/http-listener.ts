@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 import { MeterbookError } from "../core/errors.ts";
 import { limits } from "../engine/limits.ts";
@@ -9,8 +10,8 @@ export interface HttpListener {
   readonly url: string;
   readonly port: number;
   /**
-   * Takes no further connections, and resolves when the last one is closed: idle ones once `answered` resolves, those
-   * that are still at work after the time are cut off.
+   * Takes no further connections, and resolves when the last one is closed: those without a call once `answered`
+   * resolves, those that are still at work after the time are cut off.
    */
   close(answered: Promise<void>, timeoutMs: number): Promise<void>;
 }
@@ -21,6 +22,7 @@ export async function listenHttp(
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<HttpListener> {
   const atWork = new Set<ServerResponse>();
+  const connections = new Set<Socket>();
   let isClosing = false;
   const server = createServer(
     {
@@ -44,6 +46,10 @@ export async function listenHttp(
     server.once("error", (cause: NodeJS.ErrnoException) => reject(notListening(host, port, cause)));
     server.listen({ host, port, exclusive: true }, resolve);
   });
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
   // What goes wrong with one connection is that connection's matter.
   server.on("error", () => undefined);
   const address = server.address();
@@ -57,7 +63,9 @@ export async function listenHttp(
       for (const response of atWork) if (!response.headersSent) response.shouldKeepAlive = false;
       const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
       await answered;
-      server.closeIdleConnections();
+      // Node's closeIdleConnections leaves those on which nothing, or a part of a call, has come.
+      const sockets = new Set([...atWork].map(({ socket }) => socket));
+      for (const socket of connections) if (!sockets.has(socket)) socket.destroy();
       await closed;
       clearTimeout(cut);
     },

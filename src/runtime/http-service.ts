@@ -42,6 +42,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const remote = remoteBackend({ settings, link, onNotice });
   const metrics = settings.server.metrics ? await openMetrics() : null;
   const backend = servedBackend(remote.backend, metrics, logger);
+  // With its first call the writing thread takes up what a killed process left half done: not only when somebody writes.
+  void backend.readiness({});
   const router = apiRouter({
     backend,
     clock: systemClock,

@@ -62,8 +62,9 @@ const OPERATIONS: Operations = {
   // --- simple usage, sessions ---
   reportUsage: writes(async ({ queue }, { reports }) => {
     const reply = await queue.report(reports);
-    if (reply.kind === "results") return reply.results;
-    throw refusedUsage(reply);
+    if (reply.kind === "refused") throw refusedUsage(reply);
+    // Reports are asked of in full, so their reply is never the brief one.
+    return reply.kind === "results" ? reply.results : [];
   }),
   recordSession: writes(({ sessions }, { boundary, author }) => sessions.record(boundary, author)),
   listSessions: writes(({ sessions }, query) => sessions.list(query)),
@@ -129,6 +130,7 @@ const OPERATIONS: Operations = {
   deleteBucket: writes(periodWritings.deleteBucket),
   purgeBuckets: writes(periodWritings.purgeBuckets),
   takeRecords: writes(periodWritings.takeRecords),
+  requeueRecords: writes(periodWritings.requeueRecords),
   replayRecord: writes(periodWritings.replayRecord),
 };
 

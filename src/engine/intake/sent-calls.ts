@@ -2,7 +2,7 @@ import { readCloudEvents, type ReadEvent } from "../../core/cloud-event.ts";
 import { judgeEvent, type CloudEventBounds } from "../../core/cloud-event-rules.ts";
 import { isFault, parseDecimal } from "../../core/decimal.ts";
 import type { Json } from "../../core/event.ts";
-import { ownMembers } from "../../core/own-member.ts";
+import { ownMember, ownMembers } from "../../core/own-member.ts";
 import { limits } from "../limits.ts";
 import type { IngestCall, IngestReply, UsageReport } from "./accepted.ts";
 
@@ -13,6 +13,8 @@ export type SentCall =
       readonly kind: "read";
       readonly events: readonly ReadEvent[];
       readonly atomic: boolean;
+      /** Whether a reply of kind `whole` is wished. */
+      readonly brief: boolean;
       /** What stands for the time of events whose sender stated none, milliseconds UTC. */
       readonly receivedAt: number;
     };
@@ -28,7 +30,8 @@ const BOUNDS: CloudEventBounds = {
 };
 
 /** Reads the CloudEvents of a call. */
-export function readCall({ body, contentType, headers, atomic }: IngestCall, receivedAt: number): SentCall {
+export function readCall(call: IngestCall, receivedAt: number): SentCall {
+  const { body, contentType, headers, atomic } = call;
   if (body.byteLength > limits.sentBodyBytesMax) {
     const message = `A body has at most ${limits.sentBodyBytesMax} bytes, and this one has ${body.byteLength}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_large", message } };
@@ -38,7 +41,7 @@ export function readCall({ body, contentType, headers, atomic }: IngestCall, rec
     return { kind: "refused", reply: { kind: "refused", why: "not_json", message: "The body is not UTF-8." } };
   const reading = readCloudEvents({ contentType, headers, text }, BOUNDS);
   if (reading.kind === "refused") return { kind: "refused", reply: reading };
-  return { kind: "read", events: reading.events, atomic, receivedAt };
+  return { kind: "read", events: reading.events, atomic, brief: ownMember(call, "brief") === true, receivedAt };
 }
 
 /** The events of reports of the simple usage route: type is the meter, subject the tenant, `data.total_usage` the figure. */
@@ -47,7 +50,7 @@ export function readUsage(reports: readonly UsageReport[], receivedAt: number): 
     const message = `A call takes ${limits.sentEventsMax} reports, and this one has ${reports.length}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_many", message } };
   }
-  return { kind: "read", events: reports.map(readReport), atomic: false, receivedAt };
+  return { kind: "read", events: reports.map(readReport), atomic: false, brief: false, receivedAt };
 }
 
 /** What its route calls the parts of an event. */

@@ -74,6 +74,8 @@ export async function changeableMeter({ store }: Pick<RegistryTools, "store">, i
   if (view.deletedAt !== null) throw notFound("meter", idOrKey);
   if (view.origin === "file")
     throw conflict(`The meter ${view.key} is in the configuration file.`, "Change it in the file.");
+  if (view.origin === "guide")
+    throw conflict(`The meter ${view.key} counts the records of a guide.`, "Change the guide, and provision it again.");
   return view;
 }
 

@@ -16,7 +16,8 @@ export function ingestCall(request: IncomingMessage, body: Uint8Array, atomic: b
     name.startsWith("ce-") && typeof value === "string" ? [[name, value] as const] : [],
   );
   const contentType = request.headers["content-type"] ?? null;
-  return { body, contentType, headers: Object.fromEntries(headers), atomic };
+  const brief = preferenceOf(request) !== "representation";
+  return { body, contentType, headers: Object.fromEntries(headers), atomic, brief };
 }
 
 /** The preference of a request; other preferences are for others. */
@@ -34,9 +35,14 @@ export function preferenceOf(request: IncomingMessage): Preference {
  * it a problem that says of each event what became of it, so that nothing is half done in silence.
  */
 export function ingestReply(reply: IngestReply, accepted: 204 | 202, preference: Preference): Reply {
-  const answer = reply.kind === "refused" ? refused(reply) : judged(reply, accepted, preference);
+  const answer = answerTo(reply, accepted, preference);
   if (preference === null) return answer;
   return { ...answer, headers: { ...answer.headers, "Preference-Applied": `return=${preference}` } };
+}
+
+function answerTo(reply: IngestReply, accepted: 204 | 202, preference: Preference): Reply {
+  if (reply.kind === "refused") return refused(reply);
+  return reply.kind === "whole" ? { status: accepted } : judged(reply, accepted, preference);
 }
 
 const REFUSALS: Readonly<Record<Refusal["why"], number>> = {

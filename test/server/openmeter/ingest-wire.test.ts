@@ -120,6 +120,18 @@ describe("the answer to events", () => {
       contentType: "application/json",
       headers: { "ce-id": "1" },
       atomic: true,
+      brief: true,
+    });
+  });
+
+  it("asks of each event only for who wants to be told", () => {
+    const headers = { "content-type": "application/json", prefer: "return=representation" };
+    expect(ingestCall(requestWith(headers), new Uint8Array(), false).brief).toBe(false);
+    const whole = { kind: "whole", stored: 2, duplicates: 1 } as const;
+    expect(ingestReply(whole, 204, null)).toEqual({ status: 204 });
+    expect(ingestReply(whole, 202, "minimal")).toEqual({
+      status: 202,
+      headers: { "Preference-Applied": "return=minimal" },
     });
   });
 });
