@@ -15,6 +15,7 @@ import * as portal from "../engine/registry/portal-tokens.ts";
 import * as subjects from "../engine/registry/subjects.ts";
 import { explainEvent } from "../engine/usage/explain.ts";
 import { labelValues } from "../engine/usage/label-values.ts";
+import { answerText } from "../server/contract/answer-text.ts";
 import { askMeter, refusedUsage } from "./asked-meter.ts";
 import { readFigures } from "./figures.ts";
 import type { ReaderHost, WriterHost } from "./host.ts";
@@ -40,6 +41,10 @@ const OPERATIONS: Operations = {
   updateMeter: writes(async (host, order) => (await updateMeter(toolsWithTurns(host), order)).meter, LONG),
   deleteMeter: writes(async (host, order) => deleteMeter(host, order)),
   queryMeter: reads(askMeter, LONG),
+  writeAnswer: reads(
+    async (host, { question, form }) => encode(answerText(await askMeter(host, question), form)),
+    LONG,
+  ),
   queryProgress: reads(async ({ progress }, { id }) => progress.of(id)),
   labelValues: reads(async ({ store, catalog }, query) => labelValues(store, await catalog(), query)),
 
@@ -133,6 +138,12 @@ const OPERATIONS: Operations = {
   requeueRecords: writes(periodWritings.requeueRecords),
   replayRecord: writes(periodWritings.replayRecord),
 };
+
+const encoder = new TextEncoder();
+
+function encode(text: string): Uint8Array {
+  return encoder.encode(text);
+}
 
 /** The names of all calls. */
 export function operationNames(): readonly string[] {

@@ -15,7 +15,8 @@ if (port === null) throw new Error("runtime/reader is started by the service, no
 let { settings } = order;
 let opening: Promise<ReaderHost> | null = null;
 
-const say = (message: FromReader): void => port.postMessage(message);
+const say = (message: FromReader, transfer: readonly ArrayBuffer[] = []): void =>
+  port.postMessage(message, [...transfer]);
 
 /** Opened by the first question, and anew after a failure: the writing thread may be making the file still. */
 function ready(): Promise<ReaderHost> {
@@ -37,10 +38,18 @@ async function open(): Promise<ReaderHost> {
 
 async function answer({ call, name, argument }: BackendCall): Promise<void> {
   try {
-    say({ kind: "answer", call, answer: await runReading(await ready(), name, argument) });
+    const given = await runReading(await ready(), name, argument);
+    say({ kind: "answer", call, answer: given }, ownBuffers(given));
   } catch (error) {
     say({ kind: "failure", call, failure: sentFailure(error) });
   }
+}
+
+/** Bytes that were made for the answer change hands instead of being copied. */
+function ownBuffers(given: unknown): readonly ArrayBuffer[] {
+  if (!(given instanceof Uint8Array)) return [];
+  const { buffer, byteLength } = given;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }
 
 port.on("message", (message: ToReader) => {

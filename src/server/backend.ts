@@ -24,6 +24,7 @@ import type { ApiKey, ApiKeyDraft, CreatedKey, KeyRing } from "../engine/registr
 import type { Customer, CustomerDraft, Subject } from "../engine/registry/customer.ts";
 import type { Explanation } from "../engine/usage/explain.ts";
 
+import type { AnswerForm } from "./contract/answer-text.ts";
 import type { PeriodBackend } from "./period-backend.ts";
 import type { CreatedPortalToken, PortalToken, PortalTokenOrder } from "../engine/registry/portal-tokens.ts";
 import type { MeterAnswer, MeterQuestion, QueryProgress } from "../engine/usage/meter-question.ts";
@@ -94,6 +95,8 @@ export interface Backend extends PeriodBackend {
   }): Promise<MeterView>;
   deleteMeter(order: { readonly idOrKey: string; readonly author: string }): Promise<void>;
   queryMeter(question: MeterQuestion): Promise<MeterAnswer>;
+  /** The same answer as the UTF-8 text that callers get, written by the thread that knows it. */
+  writeAnswer(order: { readonly question: MeterQuestion; readonly form: AnswerForm }): Promise<Uint8Array>;
   queryProgress(query: { readonly id: string }): Promise<QueryProgress | null>;
   /** Different texts of one label, in code unit order. */
   labelValues(query: {

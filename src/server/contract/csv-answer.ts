@@ -1,4 +1,4 @@
-import { instantText } from "./instant.ts";
+import { instantTexts } from "./instant-text.ts";
 import type { MeterAnswer } from "../../engine/usage/meter-question.ts";
 
 /**
@@ -19,9 +19,10 @@ export function csvAnswer({ rows }: MeterAnswer): string {
     "value",
     "events",
   ];
+  const instants = instantTexts();
   const lines = rows.map(({ from, to, value, events, subject, customer, group }) => [
-    instantText(from),
-    instantText(to),
+    instants(from),
+    instants(to),
     ...(hasCustomer ? [safeText(customer ?? "")] : []),
     ...(hasSubject ? [safeText(subject ?? "")] : []),
     ...labels.map((label) => safeText(Object.hasOwn(group, label) ? (group[label] ?? "") : "")),

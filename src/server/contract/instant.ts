@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+export { instantText } from "./instant-text.ts";
+
 const SHAPE = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?([Zz]|[+-]\d\d:\d\d))?$/;
 
 /** Years beyond are slips of the pen, or other units. */
@@ -22,13 +24,6 @@ export function readInstant(text: string): number | null {
   if (h > 23 || m > 59 || s > 60 || offset === null) return null;
   const ms = Number(fraction.padEnd(3, "0").slice(0, 3));
   return time + ((h * 60 + m) * 60 + Math.min(s, 59)) * 1_000 + ms - offset;
-}
-
-/** RFC 3339 with milliseconds, in UTC. */
-export function instantText(ms: number): string;
-export function instantText(ms: number | null): string | null;
-export function instantText(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }
 
 /** An instant as callers write it; milliseconds UTC after reading. */

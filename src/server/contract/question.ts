@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 import { MeterbookError } from "../../core/errors.ts";
-import type { LabelFilter, MeterAnswer, MeterQuestion, QueryWindow } from "../../engine/usage/meter-question.ts";
-import { instantInput, instantShown, instantText } from "./instant.ts";
+import type { LabelFilter, MeterQuestion, QueryWindow } from "../../engine/usage/meter-question.ts";
+import { instantInput, instantShown } from "./instant.ts";
 import { decimalShown, flag, identifier, several } from "./listing.ts";
 import { withoutUndefined } from "./meter.ts";
 
@@ -150,10 +150,4 @@ export function questionOf(meter: string, given: z.output<typeof questionBody>):
     groupBy: groupBy ?? [],
     fill: fill ?? false,
   };
-}
-
-/** An answer as JSON. */
-export function showAnswer({ meter, from, to, rows, eventsRead }: MeterAnswer): object {
-  const data = rows.map((row) => ({ ...row, from: instantText(row.from), to: instantText(row.to) }));
-  return { meter, from: instantText(from), to: instantText(to), eventsRead, data, next: null };
 }

@@ -4,10 +4,10 @@ import { z } from "zod";
 
 import { MeterbookError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { csvAnswer } from "../contract/csv-answer.ts";
+import type { AnswerForm } from "../contract/answer-text.ts";
 import { instantShown, instantText } from "../contract/instant.ts";
 import { noQuery } from "../contract/listing.ts";
-import { answerShown, questionBody, questionOf, questionQuery, showAnswer } from "../contract/question.ts";
+import { answerShown, questionBody, questionOf, questionQuery } from "../contract/question.ts";
 import { route, type Caller, type Reply, type Route } from "../route.ts";
 import { byId, byIdOrKey } from "./paths.ts";
 
@@ -71,6 +71,11 @@ export const queryRoutes: readonly Route[] = [
   }),
 ];
 
+const CONTENT_TYPES: Readonly<Record<AnswerForm, string>> = {
+  json: "application/json",
+  csv: "text/csv; charset=utf-8; header=present",
+};
+
 async function ask(
   backend: Backend,
   caller: Caller,
@@ -80,10 +85,9 @@ async function ask(
 ): Promise<Reply> {
   const { customer } = caller;
   const meter = customer === null ? idOrKey : await visibleMeter(backend, customer, idOrKey);
-  const answer = await backend.queryMeter(questionOf(meter, customer === null ? given : ownPart(customer, given)));
-  if (prefersCsv(headers.accept ?? ""))
-    return { status: 200, body: csvAnswer(answer), contentType: "text/csv; charset=utf-8; header=present" };
-  return { status: 200, body: showAnswer(answer) };
+  const question = questionOf(meter, customer === null ? given : ownPart(customer, given));
+  const form = prefersCsv(headers.accept ?? "") ? "csv" : "json";
+  return { status: 200, body: await backend.writeAnswer({ question, form }), contentType: CONTENT_TYPES[form] };
 }
 
 type Holder = NonNullable<Caller["customer"]>;
