@@ -71,6 +71,7 @@ export function apiRouter(options: ApiRouterOptions): ApiRouter {
     access: {
       keys,
       tokens,
+      findPortalToken: (text) => backend.findPortalToken({ text }),
       // An edited configuration is put into force while calls are taken.
       get limits() {
         return backend.settings.server.limits;
