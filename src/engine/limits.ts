@@ -223,6 +223,8 @@ export const limits = {
   serverCallTimeoutMs: 30_000,
   /** The same for orders that look at the whole past, such as a new meter's. */
   serverLongCallTimeoutMs: 30 * 60_000,
+  /** Whether the service is ready is answered by then: with no, where the store has not answered. */
+  readinessTimeoutMs: 5_000,
   /** An edited configuration that is not in force by then is told as failed. */
   adoptTimeoutMs: 30_000,
   /** Calls that are under way when the store is closed; a new meter's past that takes longer is counted on at the next start. */
@@ -266,10 +268,18 @@ export const limits = {
   httpConnectionsMax: 10_000,
   /** Calls under way; further ones are answered 503. */
   httpCallsMax: 1_000,
+  /** Bytes of bodies that calls under way hold, sent and inflated; a call that brings more meanwhile is answered 503. */
+  httpBodiesBytesMax: 96 * 1024 * 1024,
+  /** An answer of which nothing is taken for so long is given up. */
+  httpAnswerIdleMs: 60_000,
   /** Of a body that is refused unread, so much is swallowed to keep the connection; before a larger one it is closed. */
   httpUnreadBytesMax: 64 * 1024,
   /** Lists and objects within one another in a JSON body; deeper ones are refused before they are parsed. */
   httpJsonDepthMax: 32,
+  /** Values in a JSON body; one with more is refused before it is parsed. Events have bounds of their own. */
+  httpJsonValuesMax: 200_000,
+  /** Bytes of what a customer's token brings, before and after inflating: a question. */
+  customerBodyBytesMax: 64 * 1024,
   /** Query parameters: their number, their text in all, and brackets behind one name. */
   queryParametersMax: 500,
   queryBytesMax: 16 * 1024,

@@ -90,7 +90,7 @@ const OPERATIONS: Operations = {
     return readStatus(store, stripe === null ? given : { ...given, shadow: stripe.shadow });
   }),
   // Who is asked has opened the store.
-  readiness: writes(async () => ({ isReady: true, reasons: [] })),
+  readiness: writes(async () => ({ isReady: true, reasons: [] }), limits.readinessTimeoutMs),
   explainEvent: reads(async ({ store, catalog }, { id, source }) => explainEvent(store, await catalog(), id, source)),
   heldUsage: reads(async ({ store }, { limit }) => ({
     events: await store.held({ order: "newest", limit }),

@@ -57,6 +57,8 @@ export interface RouteDefinition<Params extends z.ZodType, Query extends z.ZodTy
   readonly body?: Body;
   /** The body is not parsed: `call.body` is its bytes after inflating. */
   readonly rawBody?: boolean;
+  /** `invalid_parameters`: problems have that member too, as OpenMeter's v3 has it. */
+  readonly mistakesAs?: "invalid_parameters" | undefined;
   /** Media types of a raw body, for the document. */
   readonly accepts?: readonly string[];
   /** By status: what it means, and its schema. Problems (4xx, 5xx) are added to each route. */

@@ -26,6 +26,20 @@ const event = (id: string) =>
 
 describe("the service's threads", () => {
   it(
+    "begin nothing for which nobody waits any more",
+    async () => {
+      const { link, remote } = threads();
+      await link.ready(SLOW);
+      const order = (name: string): object => ({ draft: { name }, author: "operator:ann" });
+      await expect(link.call("createCustomer", order("late"), -1)).rejects.toMatchObject({ code: "METER_SERVER_BUSY" });
+      await link.call("createCustomer", order("in time"), SLOW);
+      const { items } = await remote.backend.listCustomers({ page: 1, pageSize: 10, includeDeleted: false });
+      expect(items.map(({ name }) => name)).toEqual(["in time"]);
+    },
+    SLOW,
+  );
+
+  it(
     "answer from the database that the writing one makes, and see what was committed just now",
     async () => {
       const made = threads();
