@@ -52,7 +52,7 @@ export interface Meter {
 }
 
 /** Options of `meter.router()`. */
-export interface RouterOptions {
+interface RouterOptions {
   /** What stands before every path where nobody cuts it off, as in plain node:http. */
   readonly basePath?: string;
   /**

@@ -84,7 +84,9 @@ async function admitPortal(shown: Credentials, { findPortalToken }: AccessOption
   // What cannot be one is not looked up: everybody may try.
   const token = shown.kind === "bearer" && shown.text.startsWith("mbp_") ? await findPortalToken(shown.text) : null;
   if (token === null)
-    return refuse(unauthorized("A portal token is wanted; this one may have expired, or been ended.", "meterbook portal"));
+    return refuse(
+      unauthorized("A portal token is wanted; this one may have expired, or been ended.", "meterbook portal"),
+    );
   const { subject, meters } = token;
   const caller = { author: `portal:${subject}`, scopes: [], customer: null, portal: { subject, meters } };
   return { kind: "caller", caller, requests: CUSTOMERS_RATE, bytes: null };

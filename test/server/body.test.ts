@@ -19,6 +19,8 @@ const put = (url: string, body: Uint8Array, headers: Record<string, string> = {}
 const post = (url: string, body: string | Uint8Array, type = "application/json"): Promise<Response> =>
   fetch(`${url}/echo`, { method: "POST", body, headers: { "content-type": type } });
 
+const names = (count: number): string => `{${Array.from({ length: count }, (_, at) => `"${at}":0`).join(",")}}`;
+const spaces = (count: number): Buffer => Buffer.from(`{}${" ".repeat(count)}`);
 const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
 
 describe("a body", () => {
@@ -168,7 +170,6 @@ describe("a body", () => {
 
   it("of more values than the bound is refused before it is parsed, also where all of them are unknown members", async () => {
     const { url } = await startServer({ routes: [echo] });
-    const names = (count: number): string => `{${Array.from({ length: count }, (_, at) => `"${at}":0`).join(",")}}`;
     const zipped = (text: string): Promise<Response> =>
       fetch(`${url}/v1/customers`, {
         method: "POST",
@@ -185,7 +186,7 @@ describe("a body", () => {
 
   it("that is nothing but mistakes is the caller's mistake, however many there are", async () => {
     const { url } = await startServer();
-    const text = `{${Array.from({ length: limits.httpJsonValuesMax - 10 }, (_, at) => `"${at}":0`).join(",")}}`;
+    const text = names(limits.httpJsonValuesMax - 10);
     const response = await fetch(`${url}/v1/customers`, {
       method: "POST",
       body: text,
@@ -235,7 +236,6 @@ describe("a body", () => {
       const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", ...more };
       return (await fetch(`${url}/v1/meters/x/query`, { method: "POST", body, headers })).status;
     };
-    const spaces = (count: number): Buffer => Buffer.from(`{}${" ".repeat(count)}`);
     expect(await ask(spaces(1_000))).toBe(404);
     expect(await ask(spaces(limits.customerBodyBytesMax))).toBe(413);
     expect(await ask(gzipSync(spaces(limits.customerBodyBytesMax)), { "content-encoding": "gzip" })).toBe(413);

@@ -117,12 +117,7 @@ describe("every route of the service", () => {
   it("is closed, but the ones that are meant to be open", async () => {
     const { served } = await worldOf();
     const open = served.router.routes.filter((route) => !isClosed(route)).map(nameOf);
-    expect(open.toSorted()).toEqual([
-      "GET /",
-      "GET /healthz",
-      "GET /openapi.json",
-      "GET /readyz",
-    ]);
+    expect(open.toSorted()).toEqual(["GET /", "GET /healthz", "GET /openapi.json", "GET /readyz"]);
     expect(served.router.routes.length).toBeGreaterThan(60);
   });
 
@@ -139,7 +134,10 @@ describe("every route of the service", () => {
     const world = await worldOf();
     for (const scope of ["ingest", "read"] as const) {
       const isOthers = (route: Route): boolean =>
-        isClosed(route) && !isPortals(route) && route.access !== scope && !(scope === "read" && route.access === "token");
+        isClosed(route) &&
+        !isPortals(route) &&
+        route.access !== scope &&
+        !(scope === "read" && route.access === "token");
       const holds = async (route: Route): Promise<boolean> =>
         isOne(await answersOf(world, route, world.keys[scope]), 403);
       expect(await failing(world, isOthers, holds)).toEqual([]);
@@ -177,12 +175,14 @@ describe("every route of the service", () => {
         await failing(world, isPortals, async (route) => isOne(await answersOf(world, route, credential), 401)),
       ).toEqual([]);
     const isOthers = (route: Route): boolean => isClosed(route) && !isPortals(route);
-    expect(
-      await failing(world, isOthers, async (route) => isOne(await answersOf(world, route, portal), 401)),
-    ).toEqual([]);
+    expect(await failing(world, isOthers, async (route) => isOne(await answersOf(world, route, portal), 401))).toEqual(
+      [],
+    );
     const holds = async (route: Route): Promise<boolean> => {
       const [own, other, missing] = await Promise.all(
-        WHICH.map((which) => seen(world.served, { method: "GET", path: pathOf(world, route, which), credential: portal })),
+        WHICH.map((which) =>
+          seen(world.served, { method: "GET", path: pathOf(world, route, which), credential: portal }),
+        ),
       );
       return own?.startsWith("[200,") === true && other?.replace("bbbb", "zzzz") === missing;
     };

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 
+import { MeterbookError } from "../../src/core/errors.ts";
+import type { Backend } from "../../src/server/backend.ts";
+import { manualClock } from "../../src/testing/manual-clock.ts";
+import { START } from "../engine/world.ts";
 import { allRoutes } from "./all-routes.ts";
 import { caller } from "./caller.ts";
+import { hostedBackend } from "./hosted-backend.ts";
 import { startServer } from "./rig.ts";
 
 const event = (id: string, note = ""): object => ({
@@ -56,5 +61,29 @@ describe("the bounds that the operator sets for events", () => {
     const call = caller(await startServer({ hosted: { server } }));
     const text = JSON.stringify([event("a")]) + " ".repeat(18 * 1024 * 1024);
     expect((await call("POST", "/v1/events", text, BATCH)).at("stored")).toBe(1);
+  });
+});
+
+function fail(error: Error): never {
+  throw error;
+}
+
+describe("events", () => {
+  it.each(ROUTES)("at %s that the store did not take are never answered as if they were stored", async (path) => {
+    const clock = manualClock(START);
+    const backend = await hostedBackend({ clock });
+    const failing = (error: Error): Backend =>
+      Object.defineProperty({ ...backend, ingest: async () => fail(error) }, "settings", {
+        get: () => backend.settings,
+      });
+    const send = async (over: Backend): Promise<readonly [number, string | null]> => {
+      const call = caller(await startServer({ clock, backend: over, routes: allRoutes }));
+      const { status, type } = await call("POST", path, [event("a")], { ...BATCH, prefer: "return=minimal" });
+      return [status, type];
+    };
+    const problem = "application/problem+json";
+    expect(await send(failing(new MeterbookError("METER_STORE_FAILED", "The disk is full.")))).toEqual([500, problem]);
+    expect(await send(failing(new MeterbookError("METER_SERVER_BUSY", "Not now.")))).toEqual([503, problem]);
+    expect(await send(failing(new Error("anything")))).toEqual([500, problem]);
   });
 });
