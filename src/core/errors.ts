@@ -60,7 +60,7 @@ export const ERROR_CODES = {
   METER_UNAUTHORIZED: "The call has no valid key.",
   METER_FORBIDDEN: "The call's key may not do this.",
   METER_RATE_LIMITED: "The key has made too many calls, or sent too much.",
-  METER_SERVER_BUSY: "The service cannot take the call now; nothing of it was kept.",
+  METER_SERVER_BUSY: "The service cannot take the call now, or cannot say whether it did.",
   METER_SERVER_UNSAFE: "The service would be open to others without keys.",
   METER_COMMAND_INVALID: "The command line has a mistake.",
   METER_COMMAND_FAILED: "A command met a fault of meterbook's own.",

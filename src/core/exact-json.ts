@@ -1,8 +1,11 @@
 import { parseDecimal, readDecimal } from "./decimal.ts";
 import type { Json } from "./event.ts";
 
-/** Only a literal of 16 or more digits, or one with an exponent, can fail to survive as a double. */
-const SUSPICIOUS = /[0-9.]{16}|[0-9][eE][-+0-9]/;
+/**
+ * Only a literal of 16 or more digits, or one with an exponent, can fail to survive as a double. What stands before a
+ * literal is part of it: ids within texts often look like numbers.
+ */
+const SUSPICIOUS = /(?:^|[:,[\s])-?(?:[0-9.]{16}|[0-9.]{1,15}[eE])/;
 const LITERAL_LENGTH_SAFE = 15;
 const QUOTE = 34;
 const BACKSLASH = 92;

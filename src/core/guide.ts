@@ -36,6 +36,8 @@ export type Guide = {
   /** Every one must hold, or the record is suspended. */
   readonly validate: readonly Filter[];
   readonly rules: readonly GuideRule[];
+  /** Rules that were taken out: they count no more, and what they counted stays in the figures. */
+  readonly formerRules?: readonly GuideRule[];
   readonly allowNegative: boolean;
   /** Whether usage of its meters is reported to the biller; only sums and counts can be. */
   readonly report: boolean;

@@ -2,7 +2,7 @@ import { compileExpression } from "./expression.ts";
 import { compilePath } from "./field-path.ts";
 import { filterReads } from "./filter.ts";
 import { canonicalFilter } from "./match-line.ts";
-import type { MeterDefinition, MeterVersion, UnknownIdentity } from "./meter.ts";
+import type { MeterDefinition, MeterOrigin, MeterVersion, UnknownIdentity } from "./meter.ts";
 import { ownMembers } from "./own-member.ts";
 
 /** What a configuration says of counting. */
@@ -19,15 +19,15 @@ export interface VersionChange {
   readonly add: readonly MeterVersion[];
   /** Meters whose aggregate differs from the stored one. They are not changed: figures of two aggregates cannot be added. */
   readonly aggregateChanged: readonly string[];
-  /** Wanted meters that a living meter of the API stands in the way of: it has the key, or the biller's name. */
-  readonly ofApi: readonly { readonly key: string; readonly api: string }[];
+  /** Wanted meters that a living meter of the API, or of a guide, stands in the way of: it has the key, or the biller's name. */
+  readonly ofApi: readonly { readonly key: string; readonly api: string; readonly origin: MeterOrigin }[];
 }
 
 /**
  * Compares the wanted meters with the stored versions. Whatever differs makes a version that counts from `now` on, so
  * that the past is neither re-billed nor judged anew: the definition, the computed fields that it reads, what becomes of
  * usage of nobody. A stored meter that is not wanted any more gets a version that has ended; wanted again, it goes on
- * with a version from then on. Meters that were made over the API are left alone. The first version of a meter counts from 0 when the store is empty, else from `now`.
+ * with a version from then on. Meters of the API and of guides are left alone. The first version of a meter counts from 0 when the store is empty, else from `now`.
  * `now` is in milliseconds UTC; a clock that went back never reorders versions.
  */
 export function nextVersions(
@@ -37,16 +37,16 @@ export function nextVersions(
   storeIsEmpty: boolean,
 ): VersionChange {
   const latest = latestVersions(stored);
-  const living = [...latest.values()].filter(({ origin, ended }) => origin === "api" && ended !== true);
+  const living = [...latest.values()].filter(({ origin, ended }) => origin !== undefined && ended !== true);
   const add: MeterVersion[] = [];
   const aggregateChanged: string[] = [];
-  const ofApi: { key: string; api: string }[] = [];
+  const ofApi: { key: string; api: string; origin: MeterOrigin }[] = [];
   for (const definition of wanted.meters) {
     const before = latest.get(definition.key);
     latest.delete(definition.key);
     const rival = living.find((version) => standsInTheWay(version.definition, definition));
     if (rival !== undefined) {
-      ofApi.push({ key: definition.key, api: rival.definition.key });
+      ofApi.push({ key: definition.key, api: rival.definition.key, origin: rival.origin ?? "api" });
       continue;
     }
     const fields = fieldsReadBy(definition, wanted.fields);
@@ -56,7 +56,7 @@ export function nextVersions(
     else if (substance(before) !== substance(next)) add.push({ ...next, ...successor(before, now) });
   }
   for (const before of latest.values()) {
-    if (before.ended === true || before.origin === "api") continue;
+    if (before.ended === true || before.origin !== undefined) continue;
     const { replayed: _replayed, ...last } = before;
     add.push({ ...last, ended: true, ...successor(before, now) });
   }

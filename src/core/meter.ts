@@ -63,9 +63,15 @@ export interface MeterVersion {
   readonly ended?: boolean;
   /** Where an operator put it into force for the past: it overrides what counted from its instant on. */
   readonly replayed?: ReplayNote;
-  /** Made over the API: the configuration file neither changes nor ends it. Where left out, it is the file's. */
-  readonly origin?: "api";
+  /**
+   * Made over the API, or for a guide of records: the configuration's `meters` neither change nor end it. Where left out,
+   * it is theirs.
+   */
+  readonly origin?: MeterOrigin;
 }
+
+/** Who decides about a meter that is not in the configuration's `meters`. */
+export type MeterOrigin = "api" | "guide";
 
 /** Who put a meter version into force for the past, why, and when: milliseconds UTC. */
 export interface ReplayNote {

@@ -229,6 +229,10 @@ export const limits = {
   adoptTimeoutMs: 30_000,
   /** Calls that are under way when the store is closed; a new meter's past that takes longer is counted on at the next start. */
   closingCallsMs: 8_000,
+  /** Lines of the log that wait while nothing takes them (a full disk); further ones are dropped. */
+  logWaitingBytesMax: 1024 * 1024,
+  /** Whether the store takes writes is tried out at most this often, when somebody asks for readiness. */
+  storeProbeMs: 1_000,
   /** How often connections are looked at for those bounds of time. */
   httpConnectionsCheckMs: 2_000,
 
@@ -353,11 +357,15 @@ export const limits = {
   recordGroupsMax: 1_000,
   /** Records read at most to find the first or last one of a period, whose fields a final record carries. */
   carryRecordsMax: 20_000,
-  /** Final records handed to one sink in a round; the others wait for the next. */
+  /** Final records handed to one sink in a round … */
   emitRecordsMax: 1_000,
+  /** … which begins none after this long … */
+  emitRoundMs: 30_000,
+  /** … nor after so many in a row that it did not take; the others wait for the next round. */
+  emitFailuresMax: 3,
   /** A record that a sink did not take is tried again for this long, and then stands as failed. */
   emitGiveUpMs: 3 * 86_400_000,
-  /** A record that one process is handing over is left alone by others for this long. */
+  /** A sink that one process hands records to, and a record on its way, are left alone by others for this long. */
   emitLeaseMs: 60_000,
   /** One call of a webhook that takes final records, from looking up its address to the end of its answer … */
   sinkTimeoutMs: 15_000,

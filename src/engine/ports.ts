@@ -103,9 +103,9 @@ export type {
   UsageQuery,
   UsageRevision,
 } from "./stored-event.ts";
+export { SESSION_FINISHER } from "./forget-query.ts";
 export type { ForgetKind, ForgetQuery, Forgotten } from "./forget-query.ts";
 export type { CustomerMapping, StoreCounts } from "./store-facts.ts";
-export { ENTRY_KINDS } from "./register.ts";
 export type {
   EntryKind,
   EntryQuery,

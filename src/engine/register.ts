@@ -1,19 +1,17 @@
 import type { Json } from "../core/event.ts";
 
 /** What the register keeps beside events and usage, one kind a purpose. */
-export const ENTRY_KINDS = [
-  "customer",
-  "subject",
-  "meter",
-  "api_key",
-  "meter_type",
-  "bucket",
-  "final_record",
-  "guide",
-  "session",
-  "portal_token",
-] as const;
-export type EntryKind = (typeof ENTRY_KINDS)[number];
+export type EntryKind =
+  | "customer"
+  | "subject"
+  | "meter"
+  | "api_key"
+  | "meter_type"
+  | "bucket"
+  | "final_record"
+  | "guide"
+  | "session"
+  | "portal_token";
 
 /** One thing that was made over the API, the file or the command line: a customer, a key, a meter's description. */
 export interface RegisterEntry {

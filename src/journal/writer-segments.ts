@@ -8,7 +8,7 @@ import {
   rmdirSync,
   statSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 
@@ -115,7 +115,7 @@ export class WriterSegments {
     for (const offset of offsets) segment.parted.add(offset);
     const fd = openSync(this.#partedPath(segment.number), "a", 0o600);
     try {
-      writeSync(fd, offsets.map((offset) => `${offset}\n`).join(""));
+      writeFileSync(fd, offsets.map((offset) => `${offset}\n`).join(""));
       fdatasyncSync(fd);
     } finally {
       closeSync(fd);

@@ -1,10 +1,13 @@
-import type {
-  EntryKind,
-  EntryQuery,
-  EntryRevision,
-  RegisterChange,
-  RegisterEntry,
-  RegisterOutcome,
+import {
+  SESSION_FINISHER,
+  type EntryKind,
+  type EntryQuery,
+  type EntryRevision,
+  type ForgetQuery,
+  type Forgotten,
+  type RegisterChange,
+  type RegisterEntry,
+  type RegisterOutcome,
 } from "../engine/ports.ts";
 import { ownMembers } from "../core/own-member.ts";
 
@@ -107,6 +110,20 @@ export class MemoryRegister {
     this.kinds = next;
     for (const kind of new Set(changes.map((change) => change.kind))) this.revisions.set(kind, this.revision(kind) + 1);
     return { done: true, entries };
+  }
+
+  forgetSessions({ before, after, limit }: ForgetQuery): Forgotten {
+    const sessions = this.kinds.get("session") ?? new Map<string, Kept>();
+    const behind = [...sessions.values()]
+      .filter(({ changed }) => changed > (after ?? 0))
+      .toSorted((a, b) => a.changed - b.changed);
+    const to = behind.slice(0, limit).at(-1)?.changed ?? 0;
+    const old = behind.filter(
+      ({ entry: { deletedAt }, history, changed }) =>
+        changed <= to && deletedAt !== null && deletedAt < before && history.at(-1)?.author === SESSION_FINISHER,
+    );
+    for (const { entry } of old) sessions.delete(entry.id);
+    return { deleted: old.length, next: behind.length > limit ? to : null };
   }
 
   private all(kind: EntryKind): readonly RegisterEntry[] {

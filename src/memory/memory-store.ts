@@ -92,8 +92,9 @@ export function memoryStore({ bucketMs, id = "memory" }: { readonly bucketMs: nu
   };
 }
 
-function forget({ events, outbox, books }: Parts, query: ForgetQuery): Forgotten {
+function forget({ events, outbox, books, register }: Parts, query: ForgetQuery): Forgotten {
   if (query.kind === "once") return books.forgetNames(query);
+  if (query.kind === "session") return register.forgetSessions(query);
   return query.kind === "conflict" ? events.forgetRefused(query) : outbox.forgetHistory(query);
 }
 

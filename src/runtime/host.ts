@@ -8,6 +8,7 @@ import { registryTools, type RegistryTools } from "../engine/registry/registry-t
 import { progressBook, type ProgressBook } from "../engine/usage/query-progress.ts";
 import type { MeterNode } from "./node.ts";
 import { nodeQueue, nodeSessions } from "./node-intake.ts";
+import { storeProbe } from "./store-probe.ts";
 import { systemClock, systemRandom } from "./system.ts";
 
 /** What an operation that only reads is given. */
@@ -24,6 +25,8 @@ export interface WriterHost extends ReaderHost {
   readonly node: MeterNode;
   readonly queue: CommitQueue;
   readonly sessions: Sessions;
+  /** Rejects while the store takes no writes. */
+  readonly probe: () => Promise<void>;
   /** When the journals were last taken into the store, milliseconds UTC; null before the first time. */
   readonly drainedAt: () => number | null;
 }
@@ -66,6 +69,7 @@ export function writerHost(
     node,
     queue: nodeQueue(node, tools),
     sessions: nodeSessions(node, tools),
+    probe: storeProbe(node.store, clock),
     progress: progressBook(clock),
     drainedAt,
     get settings() {

@@ -1,5 +1,5 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
-import { Server } from "node:net";
+import { Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { MeterbookError } from "../core/errors.ts";
@@ -13,8 +13,8 @@ export interface HttpListener {
   readonly url: string;
   readonly port: number;
   /**
-   * Takes no further connections, and resolves when the last one is closed: idle ones once `answered` resolves, those
-   * that are still at work after the time are cut off.
+   * Takes no further connections, and resolves when the last one is closed: those without a call once `answered`
+   * resolves, those that are still at work after the time are cut off.
    */
   close(answered: Promise<void>, timeoutMs: number): Promise<void>;
 }
@@ -40,6 +40,7 @@ export async function listenHttp(
   bounds: ListenerBounds = BOUNDS,
 ): Promise<HttpListener> {
   const atWork = new Set<ServerResponse>();
+  const connections = new Set<Socket>();
   let isClosing = false;
   let onQuiet: (() => void) | null = null;
   const take = (request: IncomingMessage, response: ServerResponse): void => {
@@ -76,6 +77,10 @@ export async function listenHttp(
     server.once("error", (cause: NodeJS.ErrnoException) => reject(notListening(host, port, cause)));
     server.listen({ host, port, exclusive: true }, resolve);
   });
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
   // What goes wrong with one connection is that connection's matter.
   server.on("error", () => undefined);
   const address = server.address();
@@ -90,8 +95,11 @@ export async function listenHttp(
       for (const response of atWork) if (!response.headersSent) response.shouldKeepAlive = false;
       const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
       await answered;
+      // Node's closeIdleConnections leaves those on which nothing, or a part of a call, has come.
+      const sockets = new Set([...atWork].map(({ socket }) => socket));
+      for (const socket of connections) if (!sockets.has(socket)) socket.destroy();
       if (atWork.size > 0) await new Promise<void>((resolve) => (onQuiet = resolve));
-      server.closeIdleConnections();
+      for (const socket of connections) socket.destroy();
       await closed;
       clearTimeout(cut);
     },

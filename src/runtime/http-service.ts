@@ -40,7 +40,9 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const { settings, link, logger, onNotice, openOnLoopback, basePath = "" } = options;
   const remote = remoteBackend({ settings, link, onNotice });
   const metrics = settings.server.metrics ? await openMetrics() : null;
-  const backend = servedBackend(remote.backend, metrics);
+  const backend = servedBackend(remote.backend, metrics, logger);
+  // With its first call the writing thread takes up what a killed process left half done: not only when somebody writes.
+  void backend.readiness({});
   const router = apiRouter({
     backend,
     clock: systemClock,
@@ -81,10 +83,21 @@ function logCall(logger: Logger, call: AnsweredCall): void {
   else logger.info(facts, "A call was answered.");
 }
 
-function servedBackend(backend: Backend, metrics: ServiceMetrics | null): Backend {
+function servedBackend(backend: Backend, metrics: ServiceMetrics | null, logger: Logger): Backend {
+  let wasReady = true;
+  // Who watches asks often: only what changes is told.
+  const told = <Readiness extends { readonly isReady: boolean; readonly reasons: readonly string[] }>(
+    readiness: Readiness,
+  ): Readiness => {
+    const { isReady, reasons } = readiness;
+    if (wasReady && !isReady) logger.error({ reasons }, "The service is not ready.");
+    if (!wasReady && isReady) logger.info({}, "The service is ready again.");
+    wasReady = isReady;
+    return readiness;
+  };
   let asked: ReturnType<Backend["readiness"]> | null = null;
-  const askReadiness: Backend["readiness"] = (query) =>
-    backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] }));
+  const askReadiness: Backend["readiness"] = async (query) =>
+    told(await backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })));
   return {
     ...backend,
     get settings() {

@@ -41,7 +41,7 @@ export interface BackendCall {
 }
 
 /** How a call went. */
-export type BackendAnswer =
+type BackendAnswer =
   | { readonly kind: "answer"; readonly call: number; readonly answer: unknown }
   | { readonly kind: "failure"; readonly call: number; readonly failure: SentFailure };
 

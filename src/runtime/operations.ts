@@ -62,8 +62,9 @@ const OPERATIONS: Operations = {
   // --- simple usage, sessions ---
   reportUsage: writes(async ({ queue }, { reports }) => {
     const reply = await queue.report(reports);
-    if (reply.kind === "results") return reply.results;
-    throw refusedUsage(reply);
+    if (reply.kind === "refused") throw refusedUsage(reply);
+    // Reports are asked of in full, so their reply is never the brief one.
+    return reply.kind === "results" ? reply.results : [];
   }),
   recordSession: writes(({ sessions }, { boundary, author }) => sessions.record(boundary, author)),
   listSessions: writes(({ sessions }, query) => sessions.list(query)),
@@ -89,8 +90,10 @@ const OPERATIONS: Operations = {
     const given = { backlogBytes: node.backlogBytes(), now: clock.now() };
     return readStatus(store, stripe === null ? given : { ...given, shadow: stripe.shadow });
   }),
-  // Who is asked has opened the store.
-  readiness: writes(async () => ({ isReady: true, reasons: [] }), limits.readinessTimeoutMs),
+  readiness: writes(async ({ probe }) => {
+    await probe();
+    return { isReady: true, reasons: [] };
+  }, limits.readinessTimeoutMs),
   explainEvent: reads(async ({ store, catalog }, { id, source }) => explainEvent(store, await catalog(), id, source)),
   heldUsage: reads(async ({ store }, { limit }) => ({
     events: await store.held({ order: "newest", limit }),
@@ -127,6 +130,7 @@ const OPERATIONS: Operations = {
   deleteBucket: writes(periodWritings.deleteBucket),
   purgeBuckets: writes(periodWritings.purgeBuckets),
   takeRecords: writes(periodWritings.takeRecords),
+  requeueRecords: writes(periodWritings.requeueRecords),
   replayRecord: writes(periodWritings.replayRecord),
 };
 

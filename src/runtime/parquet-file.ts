@@ -7,7 +7,7 @@ export interface ParquetColumn {
 }
 
 /** One row, a cell per column; null = nothing. */
-export type ParquetRow = readonly (string | number | null)[];
+type ParquetRow = readonly (string | number | null)[];
 
 export interface ParquetFile {
   write(rows: readonly ParquetRow[]): Promise<void>;
@@ -15,8 +15,9 @@ export interface ParquetFile {
   finish(): Promise<void>;
 }
 
-/** Rows that are kept until they are written together: a reader skips whole groups. */
+/** Rows, and characters of them, that are kept until they are written together: a reader skips whole groups. */
 const GROUP_ROWS = 10_000;
+const GROUP_LENGTH = 8 * 1024 * 1024;
 
 const PHYSICAL = {
   text: { type: "BYTE_ARRAY", converted_type: "UTF8" },
@@ -37,9 +38,11 @@ export async function openParquetFile(path: string, columns: readonly ParquetCol
   ];
   const writer = new ParquetWriter({ writer: fileWriter(path), schema, createdBy: "meterbook" });
   let waiting: ParquetRow[] = [];
+  let length = 0;
   const writeGroup = async (): Promise<void> => {
     const rows = waiting;
     waiting = [];
+    length = 0;
     const columnData = columns.map(({ name, kind }, at) => ({ name, data: rows.map((row) => cell(row[at], kind)) }));
     await writer.write({ columnData, rowGroupSize: Math.max(1, rows.length) });
   };
@@ -47,7 +50,8 @@ export async function openParquetFile(path: string, columns: readonly ParquetCol
     write: async (rows) => {
       for (const row of rows) {
         waiting.push(row);
-        if (waiting.length === GROUP_ROWS) await writeGroup();
+        for (const value of row) length += typeof value === "string" ? value.length : 0;
+        if (waiting.length === GROUP_ROWS || length >= GROUP_LENGTH) await writeGroup();
       }
     },
     finish: async () => {

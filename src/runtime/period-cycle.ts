@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+
 import { ownMember } from "../core/own-member.ts";
 import type { SinkSettings } from "../config/settings.ts";
 import {
@@ -40,8 +42,14 @@ export async function periodCycle(
       memory: memoryOf(store),
     }),
   );
-  return { closing, emission: await emitRecords({ store, sinks, clock, random: systemJitter, isStopped }) };
+  return {
+    closing,
+    emission: await emitRecords({ store, sinks, clock, random: systemJitter, holder: HOLDER, isStopped }),
+  };
 }
+
+/** Threads of one process are as different as processes. */
+const HOLDER = randomUUID();
 
 const memories = new WeakMap<Store, ClosingMemory>();
 

@@ -2,7 +2,7 @@ import { ownMember } from "../core/own-member.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Catalog } from "../core/catalog.ts";
 import { bucketStanding } from "../engine/periods/bucket-standing.ts";
-import { createBucket, deleteBucket, listBuckets, updateBucket } from "../engine/periods/buckets.ts";
+import { createBucket, listBuckets, updateBucket } from "../engine/periods/buckets.ts";
 import type { Desk } from "../engine/periods/entries.ts";
 import { listFinalRecords } from "../engine/periods/final-records.ts";
 import {
@@ -12,8 +12,9 @@ import {
   listMeterTypes,
   updateMeterType,
 } from "../engine/periods/meter-types.ts";
-import { purgeBuckets } from "../engine/periods/purge-buckets.ts";
+import { deleteBucket, purgeBuckets } from "../engine/periods/purge-buckets.ts";
 import { takeRecords } from "../engine/periods/records.ts";
+import { requeueRecords } from "../engine/periods/requeue.ts";
 import { countSuspended, listSuspended, replayRecord } from "../engine/periods/suspense.ts";
 import type { Clock, Store } from "../engine/ports.ts";
 import { entryId } from "../engine/registry/entry-id.ts";
@@ -62,12 +63,15 @@ export const periodWritings: {
   deleteMeterType: (host, { idOrName, author }) => deleteMeterType(deskOf(host, author), idOrName),
   createBucket: (host, { draft, author }) => createBucket(deskOf(host, author), draft),
   updateBucket: (host, { id, deleteOnReset, author }) => updateBucket(deskOf(host, author), id, { deleteOnReset }),
-  deleteBucket: (host, { id, author }) => deleteBucket(deskOf(host, author), id),
-  purgeBuckets: (host, { author, dryRun, ...query }) => purgeBuckets(deskOf(host, author), query, { dryRun }),
-  takeRecords: (host, { author, ...call }) => {
-    const sinks = ownMember(host.settings, "metering")?.sinks.map(({ name }) => name) ?? [];
-    return host.node.counting((catalog) => takeRecords(deskOf(host, author), catalog, call, sinks));
-  },
+  deleteBucket: (host, { id, author }) =>
+    host.node.counting((catalog) => deleteBucket(deskOf(host, author), id, { catalog, sinks: sinksOf(host) })),
+  purgeBuckets: (host, { author, dryRun, ...query }) =>
+    host.node.counting((catalog) =>
+      purgeBuckets(deskOf(host, author), query, { dryRun, catalog, sinks: sinksOf(host) }),
+    ),
+  takeRecords: (host, { author, ...call }) =>
+    host.node.counting((catalog) => takeRecords(deskOf(host, author), catalog, call, sinksOf(host))),
+  requeueRecords: (host, { author, ...order }) => requeueRecords(deskOf(host, author), order),
   replayRecord: (host, { author, ...order }) =>
     host.node.counting((catalog) => replayRecord(deskOf(host, author), catalog, order)),
 };
@@ -80,6 +84,11 @@ type Reading =
   | "listFinalRecords"
   | "listSuspended"
   | "countSuspended";
+
+/** Names of the sinks that final records go to. */
+export function sinksOf({ settings }: { readonly settings: Settings }): readonly string[] {
+  return ownMember(settings, "metering")?.sinks.map(({ name }) => name) ?? [];
+}
 
 function deskOf({ store, clock, random }: PeriodReader, author: string): Desk {
   const now = clock.now();

@@ -73,8 +73,14 @@ function metricsOver(prometheus: Prometheus): ServiceMetrics {
 }
 
 /** An atomic call that was not kept has stored nothing, whatever its events are like. */
-function statusesOf({ results, kept }: Extract<IngestReply, { kind: "results" }>): ReadonlyMap<string, number> {
+function statusesOf(reply: Exclude<IngestReply, { kind: "refused" }>): ReadonlyMap<string, number> {
   const statuses = new Map<string, number>();
+  if (reply.kind === "whole") {
+    if (reply.stored > 0) statuses.set("stored", reply.stored);
+    if (reply.duplicates > 0) statuses.set("duplicate", reply.duplicates);
+    return statuses;
+  }
+  const { results, kept } = reply;
   for (const { status } of results) {
     const known = status === "stored" && !kept ? "not_kept" : status;
     statuses.set(known, (statuses.get(known) ?? 0) + 1);

@@ -1,5 +1,6 @@
 import { pino, type DestinationStream } from "pino";
 
+import { limits } from "../engine/limits.ts";
 import type { Logger } from "../engine/ports.ts";
 
 /** How much a service says; each level has those before it. */
@@ -37,7 +38,7 @@ export function serviceLogger(options: { readonly level: LogLevel; readonly dest
       formatters: { level: (label) => ({ level: label }) },
     },
     // Synchronous: what was said before a crash is there after it.
-    options.destination ?? pino.destination({ fd: 1, sync: true }),
+    options.destination ?? lastingOutput(),
   );
   const say =
     (level: "debug" | "info" | "warn" | "error") =>
@@ -47,8 +48,15 @@ export function serviceLogger(options: { readonly level: LogLevel; readonly dest
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
+/** A log that cannot be written must not end the service: what it says then waits up to a bound, and is dropped beyond it. */
+function lastingOutput(): DestinationStream {
+  const output = pino.destination({ fd: 1, sync: true, maxLength: limits.logWaitingBytesMax });
+  output.on("error", () => undefined);
+  return output;
+}
+
 /** Facts as they may be written: without secrets, control characters and endless depth. */
-export function cleanFacts(facts: object): object {
+function cleanFacts(facts: object): object {
   const cleaned = clean(facts, 0);
   return typeof cleaned === "object" && cleaned !== null ? cleaned : {};
 }

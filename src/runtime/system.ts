@@ -1,3 +1,4 @@
+import { Console } from "node:console";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 
@@ -37,9 +38,12 @@ export function stderrLogger(debug: boolean): Logger {
   };
 }
 
+/** A console bears a stderr that cannot be written, such as a file on a full disk; writing to the stream would end the app. */
+const stderr = new Console(process.stderr);
+
 function writeLine(level: string, facts: object, sentence: string): void {
   const code = "code" in facts ? ` ${String(facts.code)}` : "";
-  process.stderr.write(`meterbook ${level}${code}: ${oneLine(sentence)}\n`);
+  stderr.error(`meterbook ${level}${code}: ${oneLine(sentence)}`);
 }
 
 /** Control characters would let a client's text forge log lines. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import { isMeterbookError, type ErrorCode } from "../core/errors.ts";
 import { ownMember } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { Clock, Logger } from "../engine/ports.ts";
@@ -214,9 +215,19 @@ function localPart(url: string): string {
 /** A fault of ours is logged with a name, and only the name is told. */
 function faultOf({ logger, random }: Edge, failure: unknown, { method, route }: Draft): Problem {
   const instance = `urn:meterbook:fault:${Buffer.from(random(9)).toString("hex")}`;
+  if (isMeterbookError(failure) && STORE_FAILURES.has(failure.code)) {
+    logger.error({ code: failure.code, instance, method, route, error: failure }, "The store did not take a call.");
+    return { ...STORE_AWAY, instance };
+  }
   logger.error(
     { code: "METER_COMMAND_FAILED", instance, method, route, error: failure },
     "A call of the HTTP service failed.",
   );
   return { status: 500, code: "METER_COMMAND_FAILED", detail: "A fault of the service; it is logged.", instance };
 }
+
+/** A disk that is full or fails: the same call may do later, and what it says of files is nobody else's to know. */
+const STORE_FAILURES: ReadonlySet<ErrorCode> = new Set(["METER_STORE_FAILED", "METER_STORE_UNREADABLE"]);
+const STORE_AWAY = busyProblem(
+  "The database cannot be read or written now; it is logged. Make the call again: events with the same source and id are stored once.",
+);

@@ -5,7 +5,7 @@ import type { ServiceFigures } from "./backend.ts";
 import { route, type Route } from "./route.ts";
 
 /** One answered call, as it is counted: the route's own path, never the caller's. */
-export interface CountedCall {
+interface CountedCall {
   readonly method: string;
   /** Null where no route was found. */
   readonly route: string | null;

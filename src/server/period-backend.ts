@@ -7,6 +7,7 @@ import type { RecordPage, RecordQuery } from "../engine/periods/final-records.ts
 import type { StoredMeterType } from "../engine/periods/meter-types.ts";
 import type { PurgeSummary } from "../engine/periods/purge-buckets.ts";
 import type { RecordsCall, RecordsReply } from "../engine/periods/records.ts";
+import type { RequeuedRecord, RequeueOrder } from "../engine/periods/requeue.ts";
 import type { ReplayedRecord, SuspenseCounts, SuspensePage } from "../engine/periods/suspense.ts";
 
 /** What the HTTP service asks about meter types, customers' meters, their records and final records. */
@@ -48,6 +49,8 @@ export interface PeriodBackend {
 
   /** Answers after the commit. METER_NOT_FOUND for the guide, METER_REQUEST_INVALID. */
   takeRecords(order: RecordsCall & { readonly author: string }): Promise<RecordsReply>;
+  /** METER_NOT_FOUND, METER_CONFLICT for a record that no sink failed. */
+  requeueRecords(order: RequeueOrder & { readonly author: string }): Promise<readonly RequeuedRecord[]>;
   listFinalRecords(query: RecordQuery): Promise<RecordPage>;
 
   /** Records that count nowhere until they are replayed, newest first. */

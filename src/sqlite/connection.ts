@@ -184,6 +184,8 @@ function prepareForWriting(db: SqliteDatabase, path: string): void {
   db.pragma("synchronous = FULL");
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   db.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
+  // What a statement of many rows would undo is kept in memory: in a file it would be written for nearly every statement.
+  db.pragma("temp_store = MEMORY");
   db.prepare("SELECT count(*) FROM meta").get();
   const synchronous = db.pragma("synchronous", { simple: true });
   const foreignKeys = db.pragma("foreign_keys", { simple: true });

@@ -1,7 +1,8 @@
 import type { HoldReason } from "../core/event.ts";
 import type { Decimal } from "../core/decimal.ts";
-import { ownMembers } from "../core/own-member.ts";
+import { ownMember, ownMembers } from "../core/own-member.ts";
 import type { EventQuery, HeldRow, SpanQuery, StoredEvent, StoredFact } from "../engine/ports.ts";
+import { RUN_SQL, seqRuns, type SeqRun } from "./company-runs.ts";
 import type { Connection } from "./connection.ts";
 import { EVENT_COLUMNS, eventOfRow, type EventRow } from "./event-row.ts";
 import { originalText, storedText } from "./stored-text.ts";
@@ -17,15 +18,33 @@ export function findEvents(connection: Connection, id: string): StoredEvent[] {
 
 /** A page of events by arrival. */
 export function readEvents(connection: Connection, query: EventQuery): StoredEvent[] {
-  const { text, parameters } = seqQuery(connection, query, ALL);
-  const columns = EVENT_COLUMNS.split(", ").map((column) => `events.${column}`);
   const rows = connection
     .sql<EventRow>(
-      `SELECT ${columns.join(", ")} FROM (${text}) AS page JOIN events USING (seq) ORDER BY seq ${direction(query)}`,
+      `SELECT ${EVENT_COLUMNS} FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq ${direction(query)}`,
     )
     .raw()
-    .all(...parameters);
+    .all(JSON.stringify(pageSeqs(connection, query)));
   return rows.map((row) => storedEvent(connection, row));
+}
+
+/** A company's events are found run by run: see company-runs. */
+function pageSeqs(connection: Connection, query: EventQuery): readonly number[] {
+  if (query.company === undefined) return seqsOf(connection, query, ALL);
+  const found: number[] = [];
+  if (connection.names.find(query.company) === null) return found;
+  for (const run of seqRuns(connection, query)) {
+    found.push(...seqsOf(connection, { ...query, limit: query.limit - found.length }, { ...ALL, run }));
+    if (found.length >= query.limit) break;
+  }
+  return found;
+}
+
+function seqsOf(connection: Connection, query: EventQuery, source: PageSource): number[] {
+  const { text, parameters } = seqQuery(connection, query, source);
+  return connection
+    .sql<number>(text)
+    .pluck()
+    .all(...parameters);
 }
 
 /** A page of events by event time, from the index of times: events outside the span are not touched. */
@@ -117,6 +136,8 @@ interface PageSource {
   readonly from: string;
   readonly seq: string;
   readonly conditions: readonly string[];
+  /** Only events of this run; for a query of one company. */
+  readonly run?: SeqRun;
 }
 
 const ALL: PageSource = { from: "events", seq: "events.seq", conditions: [] };
@@ -152,11 +173,22 @@ function seqQuery(
   }
   const and = filter === "" ? "" : `AND ${filter}`;
   const code = connection.names.find(query.company) ?? -1;
+  const run = ownMember(source, "run");
+  const [ofRun, runNumber, assignedInRun, runBounds] =
+    run === undefined
+      ? ["", [], "", []]
+      : [
+          `INDEXED BY events_company WHERE ${RUN_SQL} = ? AND`,
+          [run.run],
+          "AND assigned.seq >= ? AND assigned.seq < ?",
+          [run.from, run.to],
+        ];
   const text = `
-    SELECT ${source.seq} AS seq FROM ${source.from}
-      WHERE events.company = ? AND NOT EXISTS (SELECT 1 FROM assigned WHERE assigned.seq = events.seq) ${and}
+    SELECT ${source.seq} AS seq FROM ${source.from} ${ofRun === "" ? "WHERE" : ofRun}
+      events.company = ? AND NOT EXISTS (SELECT 1 FROM assigned WHERE assigned.seq = events.seq) ${and}
     UNION ALL
-    SELECT ${source.seq} AS seq FROM ${source.from} JOIN assigned ON assigned.seq = events.seq WHERE assigned.company = ? ${and}
+    SELECT ${source.seq} AS seq FROM ${source.from} JOIN assigned ON assigned.seq = events.seq
+      WHERE assigned.company = ? ${assignedInRun} ${and}
     ${end}`;
-  return { text, parameters: [code, ...bounds, code, ...bounds, query.limit] };
+  return { text, parameters: [...runNumber, code, ...bounds, code, ...runBounds, ...bounds, query.limit] };
 }

@@ -1,4 +1,4 @@
-import type { ForgetKind, ForgetQuery, Forgotten } from "../engine/ports.ts";
+import { SESSION_FINISHER, type ForgetKind, type ForgetQuery, type Forgotten } from "../engine/ports.ts";
 import type { Connection } from "./connection.ts";
 
 /** Deletes what is old of one kind, looking at no more than a batch. Runs inside a write transaction. */
@@ -23,6 +23,7 @@ const FORGETTING: Readonly<Record<ForgetKind, (connection: Connection, query: Fo
   conflict: forgetWalking("conflicts", "at < :before"),
   attempt: forgetWalking("outbox_attempts", `${isBeforeNewest("outbox_attempts")} AND ${IS_DONE}`),
   change: forgetWalking("outbox_changes", `${isBeforeNewest("outbox_changes")} AND ${IS_NO_ORDER} AND ${IS_DONE}`),
+  session: forgetSessions,
 };
 
 /** By the index of ages: all that is found can go. */
@@ -57,4 +58,30 @@ function forgetWalking(
       .run({ from, to, before });
     return { deleted, next: page.length < limit ? null : to };
   };
+}
+
+/** In the order in which entries changed, nearly that of age. One call may have changed several, which go together. */
+function forgetSessions(connection: Connection, { before, after, limit }: ForgetQuery): Forgotten {
+  const from = after ?? 0;
+  const page = connection
+    .sql<[changed: number, at: number]>(
+      "SELECT changed, updated_at FROM entries WHERE kind = 'session' AND changed > ? ORDER BY changed LIMIT ?",
+    )
+    .raw()
+    .all(from, limit);
+  const to = page.at(-1)?.[0] ?? from;
+  if (!page.some(([, at]) => at < before)) return { deleted: 0, next: null };
+  const old = connection
+    .sql<string>(
+      `SELECT id FROM entries WHERE kind = 'session' AND changed > :from AND changed <= :to AND deleted_at < :before
+       AND EXISTS (SELECT 1 FROM entry_history AS last WHERE last.kind = entries.kind AND last.id = entries.id
+         AND last.revision = entries.revision AND last.author = :author)`,
+    )
+    .pluck()
+    .all({ from, to, before, author: SESSION_FINISHER });
+  for (const id of old) {
+    connection.sql("DELETE FROM entry_history WHERE kind = 'session' AND id = ?").run(id);
+    connection.sql("DELETE FROM entries WHERE kind = 'session' AND id = ?").run(id);
+  }
+  return { deleted: old.length, next: page.length < limit ? null : to };
 }

@@ -1,5 +1,5 @@
 import { MeterbookError } from "../core/errors.ts";
-import type { MeterDefinition, MeterVersion, ReplayNote, UnknownIdentity } from "../core/meter.ts";
+import type { MeterDefinition, MeterOrigin, MeterVersion, ReplayNote, UnknownIdentity } from "../core/meter.ts";
 import { ownMembers } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { IngestEntry } from "../engine/ports.ts";
@@ -14,7 +14,7 @@ type VersionRow = readonly [
   unknownIdentity: UnknownIdentity | null,
   ended: number,
   replayed: string | null,
-  origin: "api" | null,
+  origin: MeterOrigin | null,
 ];
 
 /** Versions of meters in the order in which they were added. */

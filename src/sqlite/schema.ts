@@ -1,4 +1,5 @@
 import { MeterbookError } from "../core/errors.ts";
+import { COMPANY_LAYOUT } from "./company-runs.ts";
 import { CORRECTION_LAYOUT } from "./correction-layout.ts";
 import type { SqliteDatabase } from "./driver.ts";
 import { REGISTER_LAYOUT } from "./register-layout.ts";
@@ -172,7 +173,7 @@ const MIGRATIONS: readonly string[] = [
   INSERT INTO notes VALUES ('store.id', lower(hex(randomblob(16))));
   `,
   [REPORTER_LAYOUT, CORRECTION_LAYOUT].join("\n"),
-  [REGISTER_LAYOUT, ROLLUP_LAYOUT].join("\n"),
+  [REGISTER_LAYOUT, ROLLUP_LAYOUT, COMPANY_LAYOUT].join("\n"),
 ];
 
 /** The layout that this release reads and writes; kept in the file as user_version. */

@@ -13,10 +13,17 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Runs the built command as a user would, without a terminal. */
-export function cli(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+/** Runs the built command as a user would, without a terminal; a shell's `limit` holds for it. */
+export function cli(
+  directory: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  limit: string | null = null,
+): Promise<CliResult> {
   return new Promise((done, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const command = [process.execPath, MAIN, ...args];
+    const limited = limit === null ? command : ["sh", "-c", `${limit}\nexec "$0" "$@"`, ...command];
+    const child = spawn(limited[0] ?? "", limited.slice(1), {
       cwd: directory,
       env: { PATH: process.env["PATH"] ?? "", HOME: directory, ...env },
       stdio: ["ignore", "pipe", "pipe"],

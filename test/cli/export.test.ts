@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { parquetReadObjects } from "hyparquet";
@@ -150,6 +150,25 @@ describe("meterbook export", () => {
     expect(readdirSync(directory).filter((name) => name.includes(".part"))).toEqual([]);
     expect(existsSync(join(directory, "no"))).toBe(false);
   }, 60_000);
+
+  it("names no file that a full disk cut, in any form", async () => {
+    // Quotes are longer in CSV than in the database, so that only the file reaches the bound.
+    const text = `"`.repeat(1_500);
+    const events = Array.from({ length: 600 }, (_, at) => sent(`${at}`, START + at, { text }));
+    const directory = await folderWithEvents(events);
+    for (const format of ["csv", "parquet"]) {
+      const args = ["export", "events", "--format", format, "--out", `e.${format}`];
+      const { size } = statSync(join(directory, "meter.db"));
+      await cli(directory, [...args.slice(0, -1), "whole"], env);
+      const whole = statSync(join(directory, "whole")).size;
+      const blocks = Math.floor((whole - 1_000) / 512);
+      expect(format === "parquet" || blocks * 512 > size).toBe(true);
+      const { code, stdout } = await cli(directory, args, env, `ulimit -f ${blocks}`);
+      expect([format, code === 0, stdout]).toEqual([format, false, ""]);
+      expect(readdirSync(directory).filter((name) => name.startsWith("e."))).toEqual([]);
+      rmSync(join(directory, "whole"));
+    }
+  }, 120_000);
 
   it("writes more rows than one group holds, in order", async () => {
     const many = Array.from({ length: 21_000 }, (_, at) => sent(`n${at}`, START + at, { tokens: at, model: "m" }));

@@ -22,8 +22,11 @@ export async function served(
   directory: string,
   args: readonly string[] = [],
   env: Record<string, string> = {},
+  limit = "",
 ): Promise<Served> {
-  const child = spawn(process.execPath, [MAIN, "serve", "--port", "0", ...args], {
+  // What the shell limits holds for the service, which takes the shell's place.
+  const shell = ["-c", `${limit}\nexec "$0" "$@"`, process.execPath, MAIN];
+  const child = spawn("sh", [...shell, "serve", "--port", "0", ...args], {
     cwd: directory,
     env: { PATH: process.env["PATH"] ?? "", HOME: directory, STRIPE_API_KEY: "sk_test_served", ...env },
     stdio: ["ignore", "pipe", "pipe"],

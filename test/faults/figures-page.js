@@ -37,6 +37,12 @@ function tableRow(cells) {
 /** One test of the long column each, as it is run by itself. */
 const LONG_RUNS = [
   ["test/faults/kill-under-load.test.ts", "2,000 kills; `KILLS=500` for fewer"],
+  ["test/faults/serve-kill.test.ts", "1,000 kills of the service; `SERVE_KILLS=200` for fewer"],
+  ["test/faults/serve-stop.test.ts", "200 stops and 400 edits; `SERVE_STOPS=50 SERVE_EDITS=50` for fewer"],
+  [
+    "test/faults/serve-changes.test.ts",
+    "100 kills at answers, 100 while a past is counted; `CHANGE_KILLS`, `BACKFILL_KILLS`",
+  ],
   ["test/faults/kill-at-call.test.ts", "a kill at each of the calls, alone and eight in a row"],
   ["test/faults/power-cut.test.ts", "20,000 images; `POWER_CUTS=5000` for fewer"],
   ["test/faults/failing-journal.test.ts", "each of the first 25 calls of a kind; an app that serves has no last one"],

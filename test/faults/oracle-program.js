@@ -14,6 +14,8 @@ const ONE = 10n ** 12n;
 const attempted = new Map();
 /** @type {Set<string>} */
 const acknowledged = new Set();
+/** @type {string[][]} */
+const wholes = [];
 
 const log = openSync(String(process.argv[2]), "a", 0o600);
 let unwritten = "";
@@ -57,11 +59,11 @@ function storedEvents(path) {
         .all()
     );
     return rows.map(({ id, company, rest }) => {
-      const { m, sh } = JSON.parse(rest ?? "{}");
+      const { m, sh, d } = JSON.parse(rest ?? "{}");
       const header = sh?.["x-tokens-used"];
-      const text = (Array.isArray(header) ? header[0] : header) ?? m?.tokens;
+      const text = (Array.isArray(header) ? header[0] : header) ?? m?.tokens ?? d?.total_usage;
       return {
-        token: String(m?.token ?? id),
+        token: String(m?.token ?? d?.token ?? d?.metadata?.token ?? id),
         company: company ?? "(nobody)",
         quantity: text === undefined ? null : scaled(String(text)),
       };
@@ -171,6 +173,7 @@ async function verdictOn({
   for (const { company, quantity } of stored) add(sums, company, quantity ?? 0n);
   const companies = compareEvents(stored);
   const each = Object.values(companies);
+  const there = new Set(stored.map(({ token }) => token));
   return {
     companies,
     acknowledged: each.reduce((sum, company) => sum + company.acknowledged, 0),
@@ -178,6 +181,9 @@ async function verdictOn({
     lost: each.flatMap(({ lost }) => lost),
     doubled: each.flatMap(({ doubled }) => doubled),
     invented: each.flatMap(({ invented }) => invented),
+    torn: wholes
+      .filter((tokens) => new Set(tokens.map((token) => there.has(token))).size > 1)
+      .map((tokens) => tokens.map((token) => `${there.has(token) ? "" : "not "}${token}`).join(", ")),
     wrongTotals: compareTotals(sums, usage, meter),
     wrongLedger: stripeUrl === undefined ? [] : await compareLedger(sums, stripeUrl, meter, settled),
     verifyOk: verified?.ok === true,
@@ -194,10 +200,15 @@ process.on("message", (/** @type {any} */ message) => {
       note(["acknowledged", message.token]);
       acknowledged.add(message.token);
       break;
+    case "whole":
+      note(["whole", message.tokens]);
+      wholes.push(message.tokens);
+      break;
     case "begin":
       note(["begin"]);
       attempted.clear();
       acknowledged.clear();
+      wholes.length = 0;
       break;
     case "check":
       verdictOn(message.question).then(

@@ -44,6 +44,16 @@ it("finds what was stored and never attempted, or with another quantity or compa
   expect(other.invented).toEqual(["1-0", "1-1"]);
 });
 
+it("finds what was to be stored whole and is stored in part", async () => {
+  const verdict = await verdictAfter((oracle) => {
+    oracle.whole(["1-0", "1-1"]);
+    oracle.whole(["absent-0", "absent-1"]);
+    oracle.whole(["1-1", "absent-2"]);
+  });
+  expect(verdict.torn).toEqual(["1-1, not absent-2"]);
+  expect(() => expectWhole(verdict)).toThrow("deeply equal");
+});
+
 it("finds a Stripe that counted more or less than the floor of what is stored", async () => {
   const verdict = await verdictAfter(async (_, { stripeUrl }) => {
     const body = new URLSearchParams({

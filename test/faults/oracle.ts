@@ -9,14 +9,14 @@ import { expect } from "vitest";
 /** One event that a test is about to send. */
 export interface Attempt {
   /**
-   * What tells this event from all others. It must come back in the store: as `metadata.token` (HTTP), else as the
-   * event's own id (`track`).
+   * What tells this event from all others. It must come back in the store: as `metadata.token` (middleware), `data.token` or
+   * `data.metadata.token` (sent over HTTP), else as the event's own id (`track`).
    */
   readonly token: string;
   readonly company: string;
   /**
-   * Its quantity as a decimal text or whole number; it must come back as the response header X-Tokens-Used or as
-   * `metadata.tokens`.
+   * Its quantity as a decimal text or whole number; it must come back as the response header X-Tokens-Used, as
+   * `metadata.tokens` or as `data.total_usage`.
    */
   readonly tokens: string | number;
 }
@@ -52,6 +52,8 @@ interface CompanyVerdict {
 /** The whole verdict: sums over all companies, and each of them. */
 export interface OracleVerdict extends CompanyVerdict {
   readonly companies: Readonly<Record<string, CompanyVerdict>>;
+  /** Events that were to be stored together or not at all, where some are stored and some are not. */
+  readonly torn: readonly string[];
   /** A company whose naive sum is not what `meterbook usage` says, as a sentence. */
   readonly wrongTotals: readonly string[];
   /** A company whose ledger at Stripe does not follow the floor rule over what is stored, as a sentence. */
@@ -66,6 +68,8 @@ export interface Oracle {
   attempted(attempt: Attempt): void;
   /** Say it once the answer arrived whole, or the call said yes. */
   acknowledged(token: string): void;
+  /** Say it before events are sent that are to be stored together or not at all. */
+  whole(tokens: readonly string[]): void;
   /** Forgets all it was told: from now on another database is meant. */
   begin(): void;
   /** Takes the journals in by the command line, then compares. Rejects when a command fails. */
@@ -93,6 +97,7 @@ export async function startOracle(): Promise<Oracle> {
   return {
     attempted: (attempt) => void child.send({ kind: "attempted", ...attempt, tokens: String(attempt.tokens) }),
     acknowledged: (token) => void child.send({ kind: "acknowledged", token }),
+    whole: (tokens) => void child.send({ kind: "whole", tokens }),
     begin: () => void child.send({ kind: "begin" }),
     check: (question) =>
       new Promise((resolve, reject) => {
@@ -111,11 +116,14 @@ export async function startOracle(): Promise<Oracle> {
 /** Demands that nothing was lost, doubled, invented or summed wrongly, for every company. */
 export function expectWhole(verdict: OracleVerdict): void {
   const { wrongTotals, wrongLedger, verifyOk } = verdict;
-  const [lost, doubled, invented] = [verdict.lost, verdict.doubled, verdict.invented].map(shortened);
-  expect({ lost, doubled, invented, wrongTotals, wrongLedger, verifyOk }).toEqual({
+  const [lost, doubled, invented, torn] = [verdict.lost, verdict.doubled, verdict.invented, verdict.torn].map(
+    shortened,
+  );
+  expect({ lost, doubled, invented, torn, wrongTotals, wrongLedger, verifyOk }).toEqual({
     lost: [],
     doubled: [],
     invented: [],
+    torn: [],
     wrongTotals: [],
     wrongLedger: [],
     verifyOk: true,

@@ -17,7 +17,7 @@ const CPU_MS_MAX = 5_000;
 const WAIT_MS_MAX = 60_000;
 
 /** Commands that run until they are stopped, or run another program: their words are parsed, and nothing is done. */
-const LONG: readonly string[] = ["demo", "dev", "stripe-local"];
+const LONG: readonly string[] = ["demo", "dev", "serve", "stripe-local"];
 const HELP: readonly string[] = ["--help", "-h", "help", "--version", "-V"];
 
 interface Spoken {

@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -61,11 +63,60 @@ describe("the packed tarball", () => {
     expect(JSON.parse(stdout)).toMatchObject({ meter: "calls", customer: "acme", value: "1" });
   });
 
+  it.each([
+    [
+      "ESM import",
+      "sender.mjs",
+      'import { Meterbook } from "meterbook/client"; import { diskJournal } from "meterbook/client/node";',
+    ],
+    [
+      "CommonJS require()",
+      "sender.cjs",
+      'const { Meterbook } = require("meterbook/client"); const { diskJournal } = require("meterbook/client/node");',
+    ],
+  ])("sends from %s, at once and from a journal", async (_form, name, head) => {
+    const calls: string[] = [];
+    const service = createServer((request, response) => {
+      let text = "";
+      request.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      request.on("end", () => {
+        const events: { type: string }[] = JSON.parse(text);
+        calls.push(...events.map(({ type }) => type));
+        response.end(JSON.stringify({ results: events.map((_, index) => ({ index, status: "stored", held: [] })) }));
+      });
+    }).listen(0, "127.0.0.1");
+    await once(service, "listening");
+    const address = service.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+    writeFileSync(
+      join(app, name),
+      `${head}
+const url = ${JSON.stringify(url)};
+async function main() {
+  const direct = new Meterbook({ url });
+  const told = (await direct.track({ type: "direct", subject: "acme" })).status;
+  await direct.close();
+  const kept = new Meterbook({ url, journal: diskJournal({ directory: "journal-${name}" }) });
+  console.log(told, (await kept.track({ type: "kept", subject: "acme" })).status, await kept.close());
+}
+void main();
+`,
+    );
+    const { stdout } = await run(process.execPath, [name], { cwd: app });
+    service.close();
+    expect([stdout.trim(), calls]).toEqual(["stored kept true", ["direct", "kept"]]);
+  });
+
   it("has what it promises and nothing else", () => {
     for (const path of [
       "dist/index.js",
       "dist/index.d.ts",
       "dist/runtime/worker.js",
+      "dist/runtime/reader.js",
+      "dist/client/index.js",
+      "dist/client/index.d.ts",
+      "dist/client/node/index.js",
+      "examples/meter-lib-move/meters.yaml",
       "dist/cli/main.js",
       "src/index.ts",
       "src/core/ERRORS.md",
@@ -100,9 +151,17 @@ const metering = meter({ config, identifyCompany: (request) => request.headers.h
 export const id: string = metering.track("done", { companyId: "acme" });
 export const code: ErrorCode = new MeterbookError("METER_CONFIG_INVALID", "x").code;
 export { createServer, startLocalStripe };
+import { Meterbook, RejectedError, type MeterbookOptions, type TrackResult } from "meterbook/client";
+import { diskJournal } from "meterbook/client/node";
+const options: MeterbookOptions = { url: "http://127.0.0.1:8888", journal: diskJournal({ directory: "journal" }) };
+export const sent: Promise<TrackResult> = new Meterbook(options).postMeterUsage({ tenantId: "t", meterId: "m", totalUsage: 1n });
+export const pointers = (error: RejectedError): readonly string[] => error.problems.map(({ pointer }) => pointer);
 `,
     );
-    writeFileSync(join(app, "consumer.cts"), 'import { meter } from "meterbook";\nexport const metering = meter();\n');
+    writeFileSync(
+      join(app, "consumer.cts"),
+      'import { meter } from "meterbook";\nimport { Meterbook } from "meterbook/client";\nexport const metering = meter();\nexport const sender = new Meterbook({ url: "http://127.0.0.1:8888" });\n',
+    );
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     const { stdout } = await run(
       process.execPath,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 
 import { expect, it, onTestFinished } from "vitest";
 
@@ -7,6 +7,11 @@ import { listenHttp, type HttpListener, type ListenerBounds } from "../../src/ru
 import { rawCall } from "../server/echo.ts";
 
 const SLOW = 30_000;
+
+/** Also with an error, unlike events.once. */
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.once("close", () => resolve()));
+}
 
 it(
   "answers what is under way when it is closed, closes kept connections and takes no new ones",
@@ -40,14 +45,36 @@ it(
 );
 
 it(
+  "closes connections on which nothing or half a call has come, without waiting for them",
+  async () => {
+    const listener = await listenHttp((_, response) => response.end("done"), { host: "127.0.0.1", port: 0 });
+    const sockets = ["", "POST /v1/events HTTP/1.1\r\nhost:"].map((text) => {
+      const socket = connect({ port: listener.port, host: "127.0.0.1" });
+      socket.on("error", () => undefined);
+      socket.write(text);
+      return socket;
+    });
+    const gone = Promise.all(sockets.map(closeOf));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    // Connections are taken in their order: when this one is answered, those are there.
+    expect(await (await fetch(listener.url)).text()).toBe("done");
+    await listener.close(Promise.resolve(), SLOW * 2);
+    await gone;
+  },
+  SLOW,
+);
+
+it(
   "cuts off who has not ended in time",
   async () => {
-    const listener = await listenHttp(() => undefined, { host: "127.0.0.1", port: 0 });
+    const reached = new AbortController();
+    const atWork = once(reached.signal, "abort");
+    const listener = await listenHttp(() => reached.abort(), { host: "127.0.0.1", port: 0 });
     const stuck = connect({ port: listener.port, host: "127.0.0.1" });
     stuck.on("error", () => undefined);
     stuck.write("GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n");
-    await once(stuck, "ready");
-    const gone = once(stuck, "close");
+    await atWork;
+    const gone = closeOf(stuck);
     await listener.close(Promise.resolve(), 20);
     await gone;
     expect(stuck.destroyed).toBe(true);

@@ -54,6 +54,7 @@ describe("GET /metrics", () => {
     const metrics = await opened();
     const results = (["stored", "stored", "duplicate", "conflict", "rejected"] as const).map(result);
     metrics.ingested({ kind: "results", kept: true, results });
+    metrics.ingested({ kind: "whole", stored: 0, duplicates: 0 });
     metrics.ingested({ kind: "results", kept: false, results: results.slice(0, 1) });
     metrics.ingested({ kind: "refused", why: "busy", message: "" });
     const figures: ServiceFigures = {

@@ -21,7 +21,7 @@ async function nodeBeside({ settings }: Threads): Promise<MeterNode> {
   return node;
 }
 
-const order = (name: string) => ({ draft: { name }, author: "operator:ann" }) as const;
+const customerOrder = (name: string) => ({ draft: { name }, author: "operator:ann" }) as const;
 const event = (id: string) =>
   ({ source: "s", id, type: "export_done", time: systemClock.now(), company: "acme", user: null }) as const;
 
@@ -31,8 +31,10 @@ describe("the service's threads", () => {
     async () => {
       const { link, remote } = threads();
       await link.ready(SLOW);
-      await expect(link.call("createCustomer", order("late"), -1)).rejects.toMatchObject({ code: "METER_SERVER_BUSY" });
-      await link.call("createCustomer", order("in time"), SLOW);
+      await expect(link.call("createCustomer", customerOrder("late"), -1)).rejects.toMatchObject({
+        code: "METER_SERVER_BUSY",
+      });
+      await link.call("createCustomer", customerOrder("in time"), SLOW);
       const { items } = await remote.backend.listCustomers({ page: 1, pageSize: 10, includeDeleted: false });
       expect(items.map(({ name }) => name)).toEqual(["in time"]);
     },

@@ -61,6 +61,15 @@ describe("the published client of OpenMeter", () => {
     expect(await openmeter.meters.listGroupByValues("tokens_total", "model")).toEqual(["a", "b"]);
   });
 
+  it("sends an event again, with the time of now, and it counts once", async () => {
+    const { openmeter, served } = await client();
+    await openmeter.meters.create(tokens);
+    const sent = { id: "mine", type: "prompt", subject: "s1", data: { tokens: 2 }, time: new Date(START) };
+    await openmeter.events.ingest(sent);
+    await openmeter.events.ingest({ ...sent, time: new Date(served.clock.now() + 1) });
+    expect((await openmeter.meters.query("tokens_total"))?.data).toMatchObject([{ value: 2 }]);
+  });
+
   it("lists, changes and deletes meters", async () => {
     const { openmeter } = await client();
     const meter = await openmeter.meters.create({ ...tokens, name: "Tokens", metadata: { team: "x" } });

@@ -69,7 +69,11 @@ describe("events of OpenMeter's wire", () => {
     const listed = await call("GET", "/api/v1/events");
     expect(listed.json).toMatchObject([{ event: { id: "1" } }]);
     const again = await call("POST", "/api/v1/events", { body: [event("1", { subject: "s2" })], headers: BATCH });
-    expect(again).toMatchObject({ status: 409, json: { extensions: { conflicts: 1 } } });
+    expect(again).toMatchObject({ status: 204, text: "" });
+    expect(again.headers.get("meterbook-conflicts")).toBe("1");
+    const atomic = { body: [event("1", { subject: "s2" })], headers: BATCH };
+    expect((await call("POST", "/api/v1/events?atomic=true", atomic)).status).toBe(409);
+    expect((await call("GET", "/api/v1/events")).json).toMatchObject([{ event: { id: "1", subject: "s1" } }]);
   });
 
   it("are all kept or none with atomic=true", async () => {

@@ -100,13 +100,14 @@ describe("a problem", () => {
   });
 
   it.each([
-    ["an error", new Error("password=hunter2 at /srv/secret.db")],
-    ["a failure of ours", new MeterbookError("METER_STORE_FAILED", "password=hunter2 at /srv/secret.db")],
-    ["no error at all", "password=hunter2"],
-  ])("that is a fault of ours tells nothing of %s but a name, under which it is logged", async (_, failure) => {
+    ["an error", new Error("password=hunter2 at /srv/secret.db"), 500],
+    ["a failure of ours", new MeterbookError("METER_STORE_VERSION", "password=hunter2 at /srv/secret.db"), 500],
+    ["a failing disk", new MeterbookError("METER_STORE_FAILED", "password=hunter2 at /srv/secret.db"), 503],
+    ["no error at all", "password=hunter2", 500],
+  ])("that is a fault of ours tells nothing of %s but a name, under which it is logged", async (_, failure, status) => {
     const { url, logged } = await startServer({ routes: [failing("/f", failure)] });
     const response = await request(url).get("/f");
-    expect(response.status).toBe(500);
+    expect([response.status, response.headers["retry-after"]]).toEqual([status, status === 503 ? "1" : undefined]);
     expect(response.text).not.toContain("hunter2");
     const { instance } = JSON.parse(response.text);
     expect(instance).toMatch(/^urn:meterbook:fault:[0-9a-f]{18}$/);

@@ -36,6 +36,7 @@ interface UsageOptions extends ExportOptions {
 export function exportCommand(): Command {
   return new Command("export")
     .description("Write events or usage to a file: CSV, NDJSON or Parquet, with exact decimals")
+    .addHelpText("after", "\nExample: meterbook export usage --from 2026-11-01 --out usage.csv")
     .addCommand(eventsCommand())
     .addCommand(usageCommand());
 }

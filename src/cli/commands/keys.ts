@@ -29,6 +29,7 @@ interface RevokeOptions extends CommonOptions {
 export function keysCommand(): Command {
   return new Command("keys")
     .description("Make, list and revoke the keys of the HTTP service")
+    .addHelpText("after", "\nExample: meterbook keys create --name gateway --scope ingest")
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(revokeCommand());

@@ -5,6 +5,7 @@ import { Command } from "commander";
 
 import { MeterbookError } from "../../core/errors.ts";
 import { purgeBuckets, type PurgeSummary } from "../../engine/periods/purge-buckets.ts";
+import { sinksOf } from "../../runtime/period-operations.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
@@ -26,16 +27,18 @@ export function purgeCommand(): Command {
     .option("--yes", "do not ask")
     .addHelpText("after", "\nExample: meterbook purge --guide botbot --dry-run")
     .action(async (options: PurgeOptions) => {
-      process.exitCode = await withNode(options, async ({ store }, out) => {
+      process.exitCode = await withNode(options, async ({ store, settings, counting }, out) => {
         const desk = { store, now: systemClock.now(), newId: randomUUID, author: "cli" };
         const query = { guide: options.guide, meterType: options.type };
-        const plan = await purgeBuckets(desk, query, { dryRun: true });
+        const purge = (dryRun: boolean): Promise<PurgeSummary> =>
+          counting((catalog) => purgeBuckets(desk, query, { dryRun, catalog, sinks: sinksOf({ settings }) }));
+        const plan = await purge(true);
         if (options.dryRun === true || plan.meters === 0) return show(plan, out);
         if (options.yes !== true && !(await isWanted(plan, out))) {
           out.line("Nothing was deleted.");
           return 1;
         }
-        return show(await purgeBuckets(desk, query, { dryRun: false }), out);
+        return show(await purge(false), out);
       });
     });
 }
@@ -57,9 +60,15 @@ async function isWanted(plan: PurgeSummary, out: Output): Promise<boolean> {
   }
 }
 
-function show({ meters, byType, applied }: PurgeSummary, out: Output): void {
-  if (out.json) return out.record({ meters, byType, applied });
+function show({ meters, byType, finalRecords, applied }: PurgeSummary, out: Output): void {
+  if (out.json) return out.record({ meters, byType, finalRecords, applied });
   for (const { type, meters: number } of byType) out.line(`- ${visible(type)}: ${numbered(number, "meter")}`);
+  if (finalRecords > 0)
+    out.line(
+      applied
+        ? `${numbered(finalRecords, "final record")} of ended periods made first.`
+        : `${numbered(finalRecords, "meter")} would get final records of ended periods first.`,
+    );
   out.line(
     `${numbered(meters, "meter")} ${applied ? "deleted" : "would be deleted"}; final records, records and usage stay.`,
   );

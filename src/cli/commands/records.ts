@@ -10,16 +10,19 @@ import { limits } from "../../engine/limits.ts";
 import { listFinalRecords, RECORD_KINDS, type RecordKind } from "../../engine/periods/final-records.ts";
 import { takeRecords, type RecordsReply } from "../../engine/periods/records.ts";
 import type { MeterNode } from "../../runtime/node.ts";
+import { sinksOf } from "../../runtime/period-operations.ts";
 import { periodCycle } from "../../runtime/period-cycle.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, instantMs, limitOption } from "../instants.ts";
 import { cutHint, grouped, numbered, visible, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
+import { requeueCommand } from "./records-requeue.ts";
 
 interface ListOptions extends CommonOptions {
   readonly guide?: string;
   readonly user?: string;
   readonly kind?: RecordKind;
+  readonly failed?: boolean;
   readonly limit: string;
 }
 
@@ -37,6 +40,7 @@ export function recordsCommand(): Command {
     .option("--guide <key>", "only of this guide (meter key)")
     .option("--user <id>", "only of this user; needs --guide")
     .addOption(new Option("--kind <kind>", "only of this kind").choices(RECORD_KINDS))
+    .option("--failed", "only records that a sink failed")
     .addOption(limitOption("at most this many records"))
     .addHelpText("after", "\nExample: meterbook records list --guide botbot --json")
     .action(async (options: ListOptions) => {
@@ -64,7 +68,7 @@ export function recordsCommand(): Command {
       const until = options.until === undefined ? undefined : instantMs(options.until, "--until", systemClock.now());
       process.exitCode = await withNode(options, (node, out) => close(node, until, out));
     });
-  return records;
+  return records.addCommand(requeueCommand());
 }
 
 function recordsOf(file: string): readonly Json[] {
@@ -85,17 +89,18 @@ function recordsOf(file: string): readonly Json[] {
 }
 
 async function take(
-  { store, counting }: MeterNode,
+  { store, settings, counting }: MeterNode,
   guide: string,
   records: readonly Json[],
   out: Output,
 ): Promise<void> {
   const total = { stored: 0, duplicates: 0, conflicts: 0, suspended: 0, metersCreated: 0 };
   const reasons = new Map<string, number>();
+  const sinks = sinksOf({ settings });
   for (let start = 0; start < records.length; start += limits.recordsMax) {
     const batch = records.slice(start, start + limits.recordsMax);
     const desk = { store, now: systemClock.now(), newId: randomUUID, author: "cli" };
-    const reply = await counting((catalog) => takeRecords(desk, catalog, { guide, records: batch }));
+    const reply = await counting((catalog) => takeRecords(desk, catalog, { guide, records: batch }, sinks));
     total.stored += reply.stored;
     total.duplicates += reply.duplicates;
     total.conflicts += reply.conflicts;
@@ -136,13 +141,14 @@ async function close(node: MeterNode, until: number | undefined, out: Output): P
 
 async function list({ store }: MeterNode, options: ListOptions, out: Output): Promise<void> {
   const limit = countOf(options.limit, "--limit");
-  const { guide, user: userId, kind } = options;
-  const { records } = await listFinalRecords(store, { guide, userId, kind, limit });
+  const { guide, user: userId, kind, failed } = options;
+  const only = failed === true ? "failed" : undefined;
+  const { records } = await listFinalRecords(store, { guide, userId, kind, state: only, limit });
   if (out.json) {
     for (const record of records) out.record(record);
     return;
   }
-  if (records.length === 0) return out.line("There are no final records yet.");
+  if (records.length === 0) return out.line(only === undefined ? "There are no final records yet." : "None failed.");
   const cells = records.map((record) => [
     `${record.periodStart.slice(0, 10)} – ${record.periodEnd.slice(0, 10)}`,
     record.userId,

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { MeterbookError, sentenceOf } from "../../core/errors.ts";
@@ -41,7 +41,8 @@ export async function openExportFile(options: {
   if (!replace) refuseExisting(path, "Name another one, or replace it with --force.");
   const part = `${path}.${process.pid}.part`;
   const descriptor = openPart(part);
-  const text = (value: string): void => void writeSync(descriptor, value);
+  // A single write() may take a part and say nothing; this goes on until all is taken, or throws.
+  const text = (value: string): void => writeFileSync(descriptor, value);
   const parquet = format === "parquet" ? await openParquetFile(part, columns.map(parquetColumn)) : null;
   if (format === "csv") text(`${csvLine(columns.map(({ name }) => name))}\r\n`);
   let isOpen = true;

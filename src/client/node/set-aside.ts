@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { RejectedError, type MeterbookClientError } from "../client-error.ts";
@@ -11,7 +11,7 @@ export function writeSetAside(directory: string, event: SentEvent, error: Meterb
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = openSync(join(directory, "refused.ndjson"), "a", 0o600);
   try {
-    writeSync(file, `${line}\n`);
+    writeFileSync(file, `${line}\n`);
     fdatasyncSync(file);
   } finally {
     closeSync(file);

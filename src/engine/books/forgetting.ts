@@ -7,7 +7,7 @@ export interface ForgetPlace {
   readonly after: number | null;
 }
 
-const KINDS: readonly ForgetKind[] = ["once", "conflict", "attempt", "change"];
+const KINDS: readonly ForgetKind[] = ["once", "conflict", "attempt", "change", "session"];
 
 /** Where forgetting begins. */
 export const FORGET_FIRST: ForgetPlace = { kind: "once", after: null };
@@ -15,7 +15,7 @@ export const FORGET_FIRST: ForgetPlace = { kind: "once", after: null };
 /**
  * One batch of forgetting what is kept beside events for a time; answers where the next begins, null when all was looked
  * at. Names of what was done once go after limits.onceKeptMs. Refused events, and the history of reports that are at the
- * biller, go with the events of their age (`keepEventsMs`, null = never) and after limits.historyKeptMinMs at the earliest.
+ * biller, and finished sessions go with the events of their age (`keepEventsMs`, null = never) and after limits.historyKeptMinMs at the earliest.
  */
 export async function forgetBatch(
   store: Pick<Store, "forget">,

@@ -26,7 +26,7 @@ export interface LoadedCatalog {
 /**
  * The catalog of the versions that the store knows. Only an app adopts its configuration: edited meters count from `now`
  * on, removed ones end, and events before keep their old version; METER_AGGREGATE_CHANGED when one cannot be changed,
- * METER_CONFLICT when a meter of the API has its key.
+ * METER_CONFLICT when a meter of the API or of a guide has its key.
  * Everybody else counts by what is stored, and adopts only where the store has no versions at all.
  */
 export async function loadCatalog(
@@ -84,13 +84,17 @@ async function adopted(store: Store, wanted: WantedMeters, now: number): Promise
 // Either of the two could be the one that is meant, so neither wins in silence.
 function refuseRivals([rival]: VersionChange["ofApi"]): void {
   if (rival === undefined) return;
-  const { key, api } = rival;
+  const { key, api, origin } = rival;
+  const made = origin === "api" ? "made over the API" : "made for a guide";
   const message =
     key === api
-      ? `The configuration has a meter ${key}, and a meter of that key was made over the API.`
-      : `The configuration reports its meter ${key} under the name of the meter ${api}, which was made over the API; the biller would add them up.`;
+      ? `The configuration has a meter ${key}, and a meter of that key was ${made}.`
+      : `The configuration reports its meter ${key} under the name of the meter ${api}, which was ${made}; the biller would add them up.`;
   throw new MeterbookError("METER_CONFLICT", message, {
-    remedy: `Give the configuration's meter another name, or delete ${api} over the API: what it counted stays.`,
+    remedy:
+      origin === "api"
+        ? `Give the configuration's meter another name, or delete ${api} over the API: what it counted stays.`
+        : "Give the configuration's meter another name.",
   });
 }
 

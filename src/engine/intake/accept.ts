@@ -47,21 +47,27 @@ export async function acceptCalls(
 ): Promise<readonly IngestReply[]> {
   const judge = await judgeOf(store, catalog, attribution);
   const replies: IngestReply[] = [];
-  let together: Judged[][] = [];
+  let together: JudgedCall[] = [];
   const commit = async (): Promise<void> => {
-    const statuses = (await keep(store, catalog, together.flat(), now, "each")).values();
+    const statuses = (
+      await keep(
+        store,
+        catalog,
+        together.flatMap(({ events }) => events),
+        now,
+        "each",
+      )
+    ).values();
     for (const judged of together) replies.push(replyOf(judged, statuses, true));
     together = [];
   };
   for (const call of calls) {
-    if (call.kind === "read" && !call.atomic) together.push(call.events.map((read) => judge(read, call.receivedAt)));
+    if (call.kind === "read" && !call.atomic) together.push(judgedCall(call, judge));
     else {
       await commit();
-      if (call.kind === "refused") replies.push(call.reply);
-      else {
-        const judged = call.events.map((read) => judge(read, call.receivedAt));
-        replies.push(await acceptWhole(store, catalog, judged, now));
-      }
+      replies.push(
+        call.kind === "refused" ? call.reply : await acceptWhole(store, catalog, judgedCall(call, judge), now),
+      );
     }
   }
   await commit();
@@ -72,6 +78,16 @@ export async function acceptCalls(
 type Judged =
   | { readonly kind: "entry"; readonly entry: IngestEntry; readonly unmetered: boolean }
   | Extract<ReadEvent, { kind: "rejected" }>;
+
+/** The events of a call, and whether its reply may be brief. */
+interface JudgedCall {
+  readonly events: readonly Judged[];
+  readonly brief: boolean;
+}
+
+function judgedCall({ events, brief, receivedAt }: Extract<SentCall, { kind: "read" }>, judge: Judge): JudgedCall {
+  return { events: events.map((read) => judge(read, receivedAt)), brief };
+}
 
 type Judge = (read: ReadEvent, receivedAt: number) => Judged;
 
@@ -115,14 +131,9 @@ function tooOld({ source, id }: UsageEvent): Judged {
 }
 
 /** All of a call, or nothing of it: one event that is rejected or in conflict keeps out the others. */
-async function acceptWhole(
-  store: Store,
-  catalog: Catalog,
-  judged: readonly Judged[],
-  now: number,
-): Promise<IngestReply> {
-  const isWhole = judged.every(({ kind }) => kind === "entry");
-  const statuses = await keep(store, catalog, judged, now, isWhole ? "all" : "none");
+async function acceptWhole(store: Store, catalog: Catalog, judged: JudgedCall, now: number): Promise<IngestReply> {
+  const isWhole = judged.events.every(({ kind }) => kind === "entry");
+  const statuses = await keep(store, catalog, judged.events, now, isWhole ? "all" : "none");
   const isKept = isWhole && !statuses.includes("conflict");
   return replyOf(judged, statuses.values(), isKept);
 }
@@ -139,17 +150,22 @@ async function keep(
 }
 
 /** The answer to a call; takes as many statuses as it has entries. */
-function replyOf(judged: readonly Judged[], statuses: Iterator<IngestStatus>, kept: boolean): IngestReply {
-  const results = judged.map((each, index): EventResult => {
+function replyOf({ events, brief }: JudgedCall, statuses: Iterator<IngestStatus>, kept: boolean): IngestReply {
+  const own = events.map((each) => (each.kind === "entry" ? (statuses.next().value ?? "conflict") : null));
+  if (brief && kept && own.every((status) => status === "stored" || status === "duplicate")) {
+    const stored = own.filter((status) => status === "stored").length;
+    return { kind: "whole", stored, duplicates: own.length - stored };
+  }
+  const results = events.map((each, index): EventResult => {
     if (each.kind === "rejected") {
       const { source, id, problems } = each;
       return { status: "rejected", index, source, id, problems };
     }
     const { event, holds } = each.entry;
-    const { value: status } = statuses.next();
+    const status = own[index] ?? "conflict";
     const isOurs = status === "stored" || status === "duplicate";
     const held = isOurs ? holds.map(({ meter, reason, detail }) => ({ meter, reason, detail })) : [];
-    return { status: status ?? "conflict", index, source: event.source, id: event.id, held, unmetered: each.unmetered };
+    return { status, index, source: event.source, id: event.id, held, unmetered: each.unmetered };
   });
   return { kind: "results", results, kept };
 }

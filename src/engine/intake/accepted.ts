@@ -1,7 +1,7 @@
 import type { Json, UsageEvent } from "../../core/event.ts";
 
 /** A mistake in what was sent, by the place of the value that is wrong. */
-export interface SentProblem {
+interface SentProblem {
   /** JSON pointer (RFC 6901) into the event; in binary mode the header's name stands for an attribute. */
   readonly pointer: string;
   readonly message: string;
@@ -35,10 +35,16 @@ export interface IngestCall {
   readonly headers: Readonly<Record<string, string>>;
   /** All or nothing: one event that is rejected or in conflict keeps out the others. */
   readonly atomic: boolean;
+  /** Where nothing went wrong the numbers are answer enough. */
+  readonly brief?: boolean;
 }
 
-/** `refused`: nothing of the call was read as events. `results` has one entry per event, in order. */
+/**
+ * `refused`: nothing of the call was read as events. `results` has one entry per event, in order. `whole` answers a brief
+ * call of which every event is stored, or was there already.
+ */
 export type IngestReply =
+  | { readonly kind: "whole"; readonly stored: number; readonly duplicates: number }
   | { readonly kind: "results"; readonly results: readonly EventResult[]; readonly kept: boolean }
   | {
       readonly kind: "refused";

@@ -150,7 +150,7 @@ async function answerAlone({ call, answer, fail }: Waiting, error: unknown, comm
   try {
     for (const [index, event] of call.events.entries()) {
       try {
-        const [reply] = await commit([{ ...call, events: [event] }]);
+        const [reply] = await commit([{ ...call, brief: false, events: [event] }]);
         if (reply?.kind === "results") results.push(...reply.results.map((result) => ({ ...result, index })));
       } catch (failure) {
         if (concernsAll(failure)) throw failure;

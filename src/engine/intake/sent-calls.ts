@@ -2,7 +2,7 @@ import { readCloudEvents, type ReadEvent } from "../../core/cloud-event.ts";
 import { judgeEvent, type CloudEventBounds } from "../../core/cloud-event-rules.ts";
 import { isFault, parseDecimal } from "../../core/decimal.ts";
 import type { Json } from "../../core/event.ts";
-import { ownMembers } from "../../core/own-member.ts";
+import { ownMember, ownMembers } from "../../core/own-member.ts";
 import { limits } from "../limits.ts";
 import type { IngestCall, IngestReply, UsageReport } from "./accepted.ts";
 
@@ -13,6 +13,8 @@ export type SentCall =
       readonly kind: "read";
       readonly events: readonly ReadEvent[];
       readonly atomic: boolean;
+      /** Whether a reply of kind `whole` is wished. */
+      readonly brief: boolean;
       /** What stands for the time of events whose sender stated none, milliseconds UTC. */
       readonly receivedAt: number;
     };
@@ -46,11 +48,8 @@ function cloudEventBounds({ events, eventLength }: SentBounds): CloudEventBounds
 }
 
 /** Reads the CloudEvents of a call. */
-export function readCall(
-  { body, contentType, headers, atomic }: IngestCall,
-  receivedAt: number,
-  bounds: SentBounds = SENT_BOUNDS,
-): SentCall {
+export function readCall(call: IngestCall, receivedAt: number, bounds: SentBounds = SENT_BOUNDS): SentCall {
+  const { body, contentType, headers, atomic } = call;
   if (body.byteLength > bounds.bodyBytes) {
     const message = `A body has at most ${bounds.bodyBytes} bytes, and this one has ${body.byteLength}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_large", message } };
@@ -60,7 +59,7 @@ export function readCall(
     return { kind: "refused", reply: { kind: "refused", why: "not_json", message: "The body is not UTF-8." } };
   const reading = readCloudEvents({ contentType, headers, text }, cloudEventBounds(bounds));
   if (reading.kind === "refused") return { kind: "refused", reply: reading };
-  return { kind: "read", events: reading.events, atomic, receivedAt };
+  return { kind: "read", events: reading.events, atomic, brief: ownMember(call, "brief") === true, receivedAt };
 }
 
 /** The events of reports of the simple usage route: type is the meter, subject the tenant, `data.total_usage` the figure. */
@@ -73,7 +72,8 @@ export function readUsage(
     const message = `A call takes ${bounds.events} reports, and this one has ${reports.length}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_many", message } };
   }
-  return { kind: "read", events: reports.map((report) => readReport(report, bounds)), atomic: false, receivedAt };
+  const events = reports.map((report) => readReport(report, bounds));
+  return { kind: "read", events, atomic: false, brief: false, receivedAt };
 }
 
 /** What its route calls the parts of an event. */

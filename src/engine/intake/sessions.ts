@@ -1,7 +1,7 @@
 import { MeterbookError } from "../../core/errors.ts";
 import type { UsageEvent } from "../../core/event.ts";
 import { limits } from "../limits.ts";
-import type { Register, RegisterChange, RegisterEntry } from "../ports.ts";
+import { SESSION_FINISHER, type Register, type RegisterChange, type RegisterEntry } from "../ports.ts";
 import { sessionEvent, timeUnitOf } from "./session-event.ts";
 import {
   bodyOf,
@@ -67,7 +67,7 @@ export function openSessions(desk: SessionDesk): Sessions {
 async function record(desk: SessionDesk, boundary: SessionBoundary, author: string): Promise<SessionResult> {
   for (let tries = 0; tries < limits.sessionTriesMax; tries++) {
     const { id, known } = await place(desk, boundary);
-    if (known !== null) return recorded(desk, known, boundary);
+    if (known !== null) return recorded(desk, known, boundary, author);
     const { partner, reason } = await partnerOf(desk, boundary);
     const mark: SessionMark = {
       boundary,
@@ -78,17 +78,46 @@ async function record(desk: SessionDesk, boundary: SessionBoundary, author: stri
     };
     if (partner === null) await checkRoom(desk, boundary);
     const outcome = await desk.register.changeEntries(
-      partner === null ? [made(id, mark, author)] : paired(desk, id, mark, partner, author),
+      partner === null ? [made(id, mark, author)] : paired(desk, { id, mark, seen: null }, partner, author),
       desk.now(),
     );
     if (!outcome.done) continue;
-    if (partner === null) return answer(desk, boundary.boundary === "start" ? "open" : "held", id);
-    const startId = boundary.boundary === "start" ? id : partner.id;
+    // Another process may have recorded the other end since it was looked for.
+    const startId = await pairUp(desk, id, author);
+    if (startId === null) return answer(desk, boundary.boundary === "start" ? "open" : "held", id);
     await finish(desk, startId);
     const session = await shown(desk, startId);
     return { status: session.state === "finished" ? "finished" : "conflict", session };
   }
-  throw new MeterbookError("METER_SERVER_BUSY", "This session kept changing while its boundary was recorded");
+  throw busy();
+}
+
+/** Pairs what waits with its other end, where that is there by now. The id of the session's start; null = it goes on waiting. */
+async function pairUp(desk: SessionDesk, id: string, author: string): Promise<string | null> {
+  for (let tries = 0; tries < limits.sessionTriesMax; tries++) {
+    const entry = await desk.register.getEntry("session", id);
+    if (entry === null) return null;
+    const waiting = markOf(entry);
+    if (waiting.state !== "waiting") return startIdOf(entry);
+    const { partner } = await partnerOf(desk, waiting.boundary);
+    if (partner === null) return null;
+    const mark: SessionMark = { ...waiting, state: "paired", partner: partner.id, reason: null };
+    const changes = paired(desk, { id, mark, seen: entry.revision }, partner, author);
+    if ((await desk.register.changeEntries(changes, desk.now())).done)
+      return mark.boundary.boundary === "start" ? id : partner.id;
+  }
+  throw busy();
+}
+
+/** The entry of its session's start; null where it has none. */
+function startIdOf(entry: RegisterEntry): string | null {
+  const { boundary, state, partner } = markOf(entry);
+  if (state !== "paired") return null;
+  return boundary.boundary === "start" ? entry.id : partner;
+}
+
+function busy(): MeterbookError {
+  return new MeterbookError("METER_SERVER_BUSY", "This session kept changing while its boundary was recorded");
 }
 
 /** The entry id of a boundary, and its entry where it was sent before. A dismissed one made room for another. */
@@ -103,12 +132,16 @@ async function place(
   }
 }
 
-async function recorded(desk: SessionDesk, known: RegisterEntry, boundary: SessionBoundary): Promise<SessionResult> {
-  const mark = markOf(known);
-  const startId = mark.boundary.boundary === "end" && mark.partner !== null ? mark.partner : known.id;
-  // The first call may have died before the event was stored.
-  if (mark.state === "paired") await finish(desk, startId);
-  return answer(desk, saysTheSame(mark.boundary, boundary) ? "duplicate" : "conflict", startId);
+async function recorded(
+  desk: SessionDesk,
+  known: RegisterEntry,
+  boundary: SessionBoundary,
+  author: string,
+): Promise<SessionResult> {
+  // The first call may have died before it was paired, or before the event was stored.
+  const startId = await pairUp(desk, known.id, author);
+  if (startId !== null) await finish(desk, startId);
+  return answer(desk, saysTheSame(markOf(known).boundary, boundary) ? "duplicate" : "conflict", startId ?? known.id);
 }
 
 /** The boundary that this one ends or begins: the earliest that waits and fits. Named sessions may last for any time. */
@@ -141,15 +174,14 @@ async function checkRoom(desk: SessionDesk, boundary: SessionBoundary): Promise<
   throw new MeterbookError("METER_CONFLICT", message, { remedy: "End or dismiss them, or name sessions: session_id." });
 }
 
-function made(id: string, mark: SessionMark, author: string): RegisterChange {
-  return { kind: "session", id, seen: null, names: namesOf(id, mark), body: bodyOf(mark), author };
+function made(id: string, mark: SessionMark, author: string, seen: number | null = null): RegisterChange {
+  return { kind: "session", id, seen, names: namesOf(id, mark), body: bodyOf(mark), author };
 }
 
 /** Both ends know one another, and the start what they count as, before anything is counted. */
 function paired(
   desk: SessionDesk,
-  id: string,
-  mark: SessionMark,
+  { id, mark, seen }: { readonly id: string; readonly mark: SessionMark; readonly seen: number | null },
   partner: RegisterEntry,
   author: string,
 ): readonly RegisterChange[] {
@@ -165,17 +197,7 @@ function paired(
   });
   const mine = isStart ? { ...mark, event } : mark;
   const its = isStart ? other : { ...other, event };
-  return [
-    made(id, mine, author),
-    {
-      kind: "session",
-      id: partner.id,
-      seen: partner.revision,
-      names: namesOf(partner.id, its),
-      body: bodyOf(its),
-      author,
-    },
-  ];
+  return [made(id, mine, author, seen), made(partner.id, its, author, partner.revision)];
 }
 
 /** Stores the event of a paired session, then ends its entries. Doing it again changes nothing. */
@@ -189,7 +211,7 @@ async function finish(desk: SessionDesk, startId: string): Promise<void> {
     [entry, end].flatMap((each) =>
       each === null || each.deletedAt !== null
         ? []
-        : [{ kind: "session", id: each.id, seen: each.revision, names: [], body: null, author: "sessions" }],
+        : [{ kind: "session", id: each.id, seen: each.revision, names: [], body: null, author: SESSION_FINISHER }],
     ),
     desk.now(),
   );
@@ -219,7 +241,13 @@ async function list(desk: SessionDesk, { state, tenantId, after, limit }: Sessio
   const sessions: SessionView[] = [];
   let last = after ?? "";
   for (;;) {
-    const page = await desk.register.listEntries({ kind: "session", after: last, limit: limits.sessionsPageMax });
+    // What waits has a name, and finished ones, of which there may be millions, have none.
+    const page = await desk.register.listEntries({
+      kind: "session",
+      namePrefix: "",
+      after: last,
+      limit: limits.sessionsPageMax,
+    });
     for (const entry of page) {
       last = entry.id;
       const isPairedEnd = markOf(entry).state === "paired" && markOf(entry).boundary.boundary === "end";

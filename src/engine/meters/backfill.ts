@@ -100,6 +100,8 @@ interface Plan {
   readonly from: number;
   /** Event time of the oldest event that can count; null when there is none. */
   readonly oldest: number | null;
+  /** Behind the newest event, however its clock was. */
+  readonly newest: number;
   readonly events: number;
   /** Width of the first step, milliseconds. */
   readonly widthMs: number;
@@ -107,15 +109,16 @@ interface Plan {
 }
 
 async function planOf(
-  { store, eventType, options }: Pick<Backfill, "store" | "eventType" | "options">,
+  { store, eventType, now, options }: Pick<Backfill, "store" | "eventType" | "now" | "options">,
   from: number,
 ): Promise<Plan> {
   const type = eventType === null ? {} : { type: eventType };
   const [first] = await store.eventsInSpan({ from, ...type, limit: 1 });
-  const { events } = await store.counts();
+  const { events, lastEventAt } = await store.counts();
   const { bucketsMax = limits.backfillBucketsMax } = ownMembers(options);
   const widthMs = events <= bucketsMax ? Infinity : limits.backfillStepMs;
-  return { from, oldest: first?.event.time ?? null, events, widthMs, bucketsMax };
+  const newest = Math.max(now, (lastEventAt ?? now) + 1);
+  return { from, oldest: first?.event.time ?? null, newest, events, widthMs, bucketsMax };
 }
 
 /** Thrown where a step comes to more buckets than are to be in memory. */
@@ -125,21 +128,22 @@ class StepTooLarge extends Error {}
 class Overtaken extends Error {}
 
 async function takeSteps(order: Backfill, plan: Plan, begin: number, last: number | null): Promise<MeterEffect> {
-  const { store, now } = order;
+  const { store } = order;
   let done = nothingDone();
   let { widthMs } = plan;
   let [until, version, restarts] = [begin, last, 0];
   while (until > plan.from) {
-    const base = Math.min(until, now);
+    const base = Math.min(until, plan.newest);
     const edge = edgeOf(plan, base, widthMs, store.bucketMs);
-    const isSmallest = base - edge <= store.bucketMs;
+    const reach = base - Math.max(edge, plan.oldest ?? edge);
+    const isSmallest = reach <= store.bucketMs;
     try {
       const step = await takeStep(order, { from: edge, until, version, isSmallest, plan }, done);
       version = step.version;
       until = edge;
       if (step.buckets * GROWTH < plan.bucketsMax) widthMs *= 2;
     } catch (error) {
-      if (error instanceof StepTooLarge) widthMs = (base - Math.max(edge, plan.oldest ?? edge)) / 2;
+      if (error instanceof StepTooLarge) widthMs = reach / 2;
       else if (!(error instanceof Overtaken)) throw error;
       // Who began later does it all, by the newest version.
       else if (!(await hasTurn(order))) break;

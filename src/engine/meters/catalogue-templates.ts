@@ -63,7 +63,7 @@ export const CATALOGUE_TEMPLATES: readonly MeterTemplate[] = [
 ];
 
 /** The key of a meter whose senders state this id. */
-export function catalogueKey(id: string): string {
+function catalogueKey(id: string): string {
   return id.replaceAll(".", "_");
 }
 

@@ -89,6 +89,8 @@ export async function keptFrom(view: StoreView, meter: string, from: number): Pr
   return (await deletedUntil(view, from, meter)) ?? from;
 }
 
+const PLACES = { api: "", guide: " of a guide", file: " in the configuration file" } as const;
+
 /** The number of a new meter's first version. METER_CONFLICT where the meter cannot be. */
 function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition): number {
   const { key, aggregate } = definition;
@@ -96,7 +98,7 @@ function nextNumber(stored: readonly MeterVersion[], definition: MeterDefinition
   const living = [...lives.values()].filter(({ endedAt }) => endedAt === null).map(({ newest }) => newest);
   const own = lives.get(key);
   if (own !== undefined && own.endedAt === null) {
-    const where = own.newest.origin === "api" ? "" : " in the configuration file";
+    const where = PLACES[own.newest.origin ?? "file"];
     throw conflict(`There is a meter ${key}${where} already.`, "Choose another key.");
   }
   if (own !== undefined && own.newest.definition.aggregate !== aggregate) {

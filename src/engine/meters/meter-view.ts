@@ -1,4 +1,5 @@
 import type { AggregateKind } from "../../core/aggregation.ts";
+import type { MeterOrigin } from "../../core/meter.ts";
 import type { Filter } from "../../core/filter.ts";
 import type { Json } from "../../core/event.ts";
 
@@ -19,8 +20,8 @@ export interface MeterView {
   readonly eventFrom: number | null;
   readonly report: boolean;
   readonly metadata: Readonly<Record<string, Json>>;
-  /** Meters of the file are changed there. */
-  readonly origin: "file" | "api";
+  /** Meters of the file are changed there, and those of a guide with their guide. */
+  readonly origin: "file" | MeterOrigin;
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;

@@ -49,7 +49,7 @@ export function viewOf({ newest, first, from, endedAt }: MeterLife, entry: Regis
     eventFrom: from <= FIRST_INSTANT || (!isOfApi && from === 0) ? null : from,
     report,
     metadata: notes?.metadata ?? {},
-    origin: isOfApi ? "api" : "file",
+    origin: newest.origin ?? "file",
     version,
     createdAt: entry?.createdAt ?? madeAt(first),
     updatedAt: entry?.updatedAt ?? madeAt(newest),

@@ -14,7 +14,7 @@ import type { MeterEffect, MeterPatch, MeterView } from "./meter-view.ts";
 import { getMeter, viewOf } from "./meter-views.ts";
 
 /** Something that needs a meter, or labels of it: a feature, a meter type. */
-export interface MeterUse {
+interface MeterUse {
   /** For people: `the feature "tokens"`. */
   readonly what: string;
   readonly labels: readonly string[];
@@ -74,6 +74,8 @@ export async function changeableMeter({ store }: Pick<RegistryTools, "store">, i
   if (view.deletedAt !== null) throw notFound("meter", idOrKey);
   if (view.origin === "file")
     throw conflict(`The meter ${view.key} is in the configuration file.`, "Change it in the file.");
+  if (view.origin === "guide")
+    throw conflict(`The meter ${view.key} counts the records of a guide.`, "Change the guide, and provision it again.");
   return view;
 }
 

@@ -3,8 +3,8 @@ import { formatDecimal, isFault, parseDecimal, type Decimal } from "../../core/d
 import type { Json } from "../../core/event.ts";
 import { compilePath } from "../../core/field-path.ts";
 import { fieldLabel, ruleMeter, type Guide, type GuideRule } from "../../core/guide.ts";
-import { combinedFigure } from "../../core/meter-type.ts";
-import { owns } from "../../core/own-member.ts";
+import { combinedFigure, type MeterType } from "../../core/meter-type.ts";
+import { ownMember, owns } from "../../core/own-member.ts";
 import { settle } from "../ingest/amended-event.ts";
 import { assertNewest } from "../ingest/catalog-versions.ts";
 import { limits } from "../limits.ts";
@@ -40,9 +40,16 @@ export interface BucketUsage {
   readonly groups: readonly RuleUsage[];
 }
 
-/** Rules of a guide that update the meters of a category. */
+/** Rules of a guide that update the meters of a category, or did. */
 function rulesFor(guide: Guide, category: string): readonly GuideRule[] {
-  return guide.rules.filter((rule) => rule.category === category);
+  const rules = [...guide.rules, ...(ownMember(guide, "formerRules") ?? [])];
+  return rules.filter((rule) => rule.category === category);
+}
+
+/** The part of a span in which a meter counts: another meter of the category may be active when it is not. */
+function activeSpan({ activeFrom, activeTo }: MeterType, from: number, to: number): { from: number; to: number } {
+  const begin = Math.max(from, activeFrom ?? from);
+  return { from: begin, to: Math.max(begin, Math.min(to, activeTo ?? to)) };
 }
 
 /** What a meter counted in a span of its records' time, from the same books as every other figure. METER_METERS_CHANGED. */
@@ -52,6 +59,7 @@ export async function bucketUsage(
   { guide, bucket, from, to }: { guide: Guide; bucket: BucketBody; from: number; to: number },
 ): Promise<BucketUsage> {
   const { aggregation } = bucket.type;
+  const span = activeSpan(bucket.type, from, to);
   const figures: (Decimal | null)[] = [];
   const groups: RuleUsage[] = [];
   let records = 0;
@@ -64,7 +72,8 @@ export async function bucketUsage(
       continue;
     }
     const groupBy = Object.keys(definition.groupBy);
-    const rows = await queryUsage(store, catalog, { meter, company: bucket.userId, from, to, window: null, groupBy });
+    const question = { meter, company: bucket.userId, ...span, window: null, groupBy };
+    const rows = span.from === span.to ? [] : await queryUsage(store, catalog, question);
     figures.push(combinedFigure(aggregation, rows.map(figureOf)));
     records += rows.reduce((sum, { events }) => sum + events, 0);
     const breakdowns = rule.groupBy.map((paths) => breakdown(paths, rows, aggregation));
@@ -121,7 +130,7 @@ export async function carriedFields(
 ): Promise<{ readonly carryFirst: Carried; readonly carryLast: Carried }> {
   const rules = rulesFor(guide, bucket.type.category);
   const firsts = new Map(rules.map((rule) => [ruleMeter(guide.key, rule.key, bucket.type.aggregation), rule]));
-  const span = { type: guide.eventType, company: bucket.userId, from, to };
+  const span = { type: guide.eventType, company: bucket.userId, ...activeSpan(bucket.type, from, to) };
   const find = async (order: "oldest" | "newest", fields: (rule: GuideRule) => readonly string[]): Promise<Carried> => {
     const wanted = [...firsts].filter(([, rule]) => fields(rule).length > 0);
     const carried: Record<string, Json> = {};

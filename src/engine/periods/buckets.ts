@@ -9,6 +9,7 @@ import { limits } from "../limits.ts";
 import type { RegisterChange, RegisterEntry, Store } from "../ports.ts";
 import { bodyText, change, entriesOf, entryNamed, partsName, partsPrefix, type Desk } from "./entries.ts";
 import { ensureGuideMeters, getGuide } from "./guides.ts";
+import { toldUntil } from "./final-records.ts";
 import { getMeterType, plainType } from "./meter-types.ts";
 
 /** What is kept of one customer's meter: a frozen copy of its type, and the period that it is in. */
@@ -43,7 +44,7 @@ export interface BucketDraft {
   readonly guide: string;
   readonly customFields?: { readonly [field: string]: Json } | undefined;
   readonly deleteOnReset?: boolean | undefined;
-  /** Begin of the first period; where left out, now. */
+  /** Begin of the first period; where left out, now. What the final records of a deleted meter tell is not told again: later then. */
   readonly since?: number | undefined;
 }
 
@@ -113,12 +114,6 @@ export async function updateBucket(
   return bucketOf(entry);
 }
 
-/** Ends a meter without a final record: its records and what was recorded of it stay. */
-export async function deleteBucket(desk: Desk, id: string): Promise<void> {
-  const bucket = await getBucket(desk.store, id);
-  await change(desk.store, [bucketEnd(bucket, desk.author)], desk.now, "meter");
-}
-
 /** The change that deletes a meter as it was seen. */
 export function bucketEnd({ id, revision }: StoredBucket, author: string): RegisterChange {
   return { kind: "bucket", id, seen: revision, names: [], body: null, author };
@@ -145,9 +140,10 @@ export async function newBucket(
   const stored = await getMeterType(store, draft.meterType);
   await assureMeters(desk, rules, stored);
   const type = plainType(stored);
-  const periodEnd = nextReset(type.resetSchedule, type.timezone, since);
+  const begin = Math.max(since, await toldUntil(store, { guide, userId, meterType: type.name }));
+  const periodEnd = nextReset(type.resetSchedule, type.timezone, begin);
   const body = { userId, guide, meterTypeId: stored.id, type, customFields, deleteOnReset };
-  return { id: newId(), body: { ...body, since, periodStart: since, periodEnd } };
+  return { id: newId(), body: { ...body, since: begin, periodStart: begin, periodEnd } };
 }
 
 /** The guide's meters for a type that came after it. METER_CONFLICT when no rule is for the type's category. */
@@ -159,7 +155,8 @@ async function assureMeters(desk: Desk, guide: Guide, type: MeterType): Promise<
     });
   const meter = ruleMeter(guide.key, rule.key, type.aggregation);
   const versions = await desk.store.meterVersions();
-  if (!versions.some(({ definition }) => definition.key === meter)) await ensureGuideMeters(desk, guide);
+  const newest = versions.findLast(({ definition }) => definition.key === meter);
+  if (newest === undefined || newest.ended === true) await ensureGuideMeters(desk, guide);
 }
 
 /** By what a meter is found; the first one makes user, type and guide unique. */

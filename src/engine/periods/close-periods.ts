@@ -1,4 +1,4 @@
-import { ownMembers } from "../../core/own-member.ts";
+import { ownMember, ownMembers } from "../../core/own-member.ts";
 import type { Catalog } from "../../core/catalog.ts";
 import type { Guide } from "../../core/guide.ts";
 import { guideSource } from "../../core/guide.ts";
@@ -20,7 +20,7 @@ export interface ClosingOptions {
   readonly catalog: Catalog;
   /** Milliseconds UTC. */
   readonly now: number;
-  /** Only periods that ended, and waited for late records, by then are closed; now, where it is left out. */
+  /** Only periods that ended, and waited for late records, by then are closed; now, where it is left out or lies ahead. */
   readonly until?: number | undefined;
   /** How long after its end a period waits for late records. */
   readonly latenessMs: number;
@@ -81,7 +81,8 @@ export async function closePeriods(options: ClosingOptions): Promise<ClosingSumm
 
 /** Looks at all meters, unless it is known that none is due. */
 async function closeAll(options: ClosingOptions, guides: ReadonlyMap<string, Guide>, round: Round): Promise<void> {
-  const { store, now, until = now, memory = closingMemory() } = ownMembers(options);
+  const { store, now, memory = closingMemory() } = ownMembers(options);
+  const until = Math.min(now, ownMember(options, "until") ?? now);
   const revision = await store.registerRevision("bucket");
   if (memory.revision === revision && until < memory.nextDue) return;
   let nextDue = Infinity;
@@ -96,13 +97,23 @@ async function closeAll(options: ClosingOptions, guides: ReadonlyMap<string, Gui
 
 interface Round {
   final: number;
+  thresholds: number;
   deleted: number;
   isBehind: boolean;
 }
 
-/** Closes the ended periods of one meter, and says when it is due next. Where another process was faster, it is looked at again. */
-async function closeEnded(options: ClosingOptions, guide: Guide, first: StoredBucket, round: Round): Promise<number> {
-  const { store, catalog, now, until = now, latenessMs, sinks } = ownMembers(options);
+/**
+ * Closes the ended periods of one meter, tells what its next period has reached already, and says when it is due next.
+ * Where another process was faster, it is looked at again.
+ */
+export async function closeEnded(
+  options: ClosingOptions,
+  guide: Guide,
+  first: StoredBucket,
+  round: Round,
+): Promise<number> {
+  const { store, catalog, now, latenessMs, sinks } = ownMembers(options);
+  const until = Math.min(now, ownMember(options, "until") ?? now);
   let bucket = first;
   for (let periods = 0; bucket.periodEnd + latenessMs <= until; periods += 1) {
     if (periods === limits.periodsPerRoundMax) {
@@ -140,6 +151,8 @@ async function closeEnded(options: ClosingOptions, guide: Guide, first: StoredBu
     }
     bucket = bucketOf(moved);
   }
+  // Its records may have come while the period before waited, and no news will tell of them again.
+  if (bucket !== first) round.thresholds += await tellThresholds(options, guide, bucket);
   return bucket.periodEnd + latenessMs;
 }
 
@@ -180,7 +193,7 @@ async function correctOne(options: ClosingOptions, guide: Guide, record: FinalRe
   const bucket = bucketOf(entry);
   const span = { guide, bucket, from: Date.parse(record.periodStart), to: Date.parse(record.periodEnd) };
   const usage = await bucketUsage(store, catalog, span);
-  const isSame = figureText(usage.figure) === record.value && JSON.stringify(usage.groups) === canonical(record.groups);
+  const isSame = figureText(usage.figure) === record.value && areSameGroups(usage.groups, record.groups);
   if (isSame) return false;
   const known = await periodRecords(store, bucket.id, span.from, "final");
   const last = known.at(-1);
@@ -199,20 +212,24 @@ async function correctOne(options: ClosingOptions, guide: Guide, record: FinalRe
   return done;
 }
 
-function canonical(groups: FinalRecord["groups"]): string {
-  return JSON.stringify(
-    groups.map(({ rule, breakdowns }) => ({
-      rule,
-      breakdowns: breakdowns.map(({ by, values, isCut }) => ({
-        by,
-        values: values.map(({ group, value, records }) => ({
-          group: Object.fromEntries(by.map((label) => [label, group[label] ?? ""])),
+/** Whether two figures are divided alike, as far as both are divided: an edited guide divides what comes after it. */
+function areSameGroups(found: FinalRecord["groups"], told: FinalRecord["groups"]): boolean {
+  const [now, before] = [groupTexts(found), groupTexts(told)];
+  return [...now].every(([place, values]) => values === (before.get(place) ?? values));
+}
+
+function groupTexts(groups: FinalRecord["groups"]): ReadonlyMap<string, string> {
+  return new Map(
+    groups.flatMap(({ rule, breakdowns }) =>
+      breakdowns.map(({ by, values, isCut }): [string, string] => {
+        const texts = values.map(({ group, value, records }) => [
+          by.map((label) => group[label] ?? ""),
           value,
           records,
-        })),
-        isCut,
-      })),
-    })),
+        ]);
+        return [JSON.stringify([rule, by]), JSON.stringify([texts, isCut])];
+      }),
+    ),
   );
 }
 

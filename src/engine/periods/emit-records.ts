@@ -2,7 +2,7 @@ import { ownMembers } from "../../core/own-member.ts";
 import { sentenceOf } from "../../core/errors.ts";
 import { limits } from "../limits.ts";
 import type { RecordSink, RegisterEntry, SinkAnswer, Store } from "../ports.ts";
-import { partsPrefix } from "./entries.ts";
+import { entriesOf, partsName, partsPrefix } from "./entries.ts";
 import { recordBody, recordNames, type RecordBody, type SinkState } from "./final-records.ts";
 
 /** What handing over needs. */
@@ -10,6 +10,8 @@ export interface EmitOptions {
   readonly store: Store;
   readonly sinks: readonly RecordSink[];
   readonly clock: { now(): number };
+  /** Name of this process, which no other one has. */
+  readonly holder: string;
   /** From 0 to 1, for the pause before the next try. */
   readonly random: () => number;
   /** True = what is left waits for the next round. */
@@ -25,47 +27,60 @@ export interface EmitSummary {
 }
 
 /**
- * Hands pending records to their sinks, oldest period first. A record is taken for a minute before it is handed over, so
+ * Hands pending records to their sinks, oldest period first. One process at a time hands records to a sink, and gives up
+ * for this round where the sink takes none, so that neither other sinks nor the closing of periods wait for it. A record is taken for a minute before it is handed over, so
  * two processes do not hand over the same; one that died in between leaves it to the next after that minute. What is told
  * is told at least once, under the record's own id.
  */
 export async function emitRecords(options: EmitOptions): Promise<EmitSummary> {
-  const { store, sinks, clock, random, isStopped } = ownMembers(options);
+  const { store, sinks, clock, holder } = ownMembers(options);
   const summary = { delivered: 0, postponed: 0, failed: 0 };
   for (const sink of sinks) {
-    let after: string | undefined;
-    for (let seen = 0; seen < limits.emitRecordsMax;) {
-      const page: readonly RegisterEntry[] = await store.listEntries({
-        kind: "final_record",
-        namePrefix: partsPrefix("pending", sink.name),
-        ...(after === undefined ? {} : { after }),
-        limit: EMIT_PAGE,
-      });
-      for (const entry of page) {
-        if (isStopped?.() === true) return summary;
-        after = entry.id;
-        seen += 1;
-        const outcome = await emitOne({ store, clock, random }, sink, entry);
-        if (outcome !== null) summary[outcome] += 1;
-      }
-      if (page.length < EMIT_PAGE) break;
+    const lease = (leaseMs: number): Promise<boolean> =>
+      store.lease(partsName("sink", sink.name), holder, clock.now(), leaseMs);
+    if (!(await lease(limits.emitLeaseMs))) continue;
+    try {
+      await emitTo(options, sink, summary, () => lease(limits.emitLeaseMs));
+    } finally {
+      await lease(0);
     }
   }
   return summary;
 }
 
-const EMIT_PAGE = 100;
+/** Hands one sink's pending records over, as long as it takes them and the lease holds. */
+async function emitTo(
+  options: EmitOptions,
+  sink: RecordSink,
+  summary: { -readonly [Outcome in keyof EmitSummary]: number },
+  extend: () => Promise<boolean>,
+): Promise<void> {
+  const { store, clock, isStopped } = ownMembers(options);
+  const end = clock.now() + limits.emitRoundMs;
+  let [tries, failuresInRow] = [0, 0];
+  for await (const entry of entriesOf(store, { kind: "final_record", namePrefix: partsPrefix("pending", sink.name) })) {
+    if (isStopped?.() === true || tries >= limits.emitRecordsMax || clock.now() >= end) return;
+    const outcome = await emitOne(options, sink, entry, extend);
+    if (outcome === null) continue;
+    summary[outcome] += 1;
+    tries += 1;
+    failuresInRow = outcome === "postponed" ? failuresInRow + 1 : 0;
+    if (failuresInRow === limits.emitFailuresMax) return;
+  }
+}
 
 /** Null when it is not its time, or another process has it. */
 async function emitOne(
   { store, clock, random }: Pick<EmitOptions, "store" | "clock" | "random">,
   sink: RecordSink,
   entry: RegisterEntry,
+  extend: () => Promise<boolean>,
 ): Promise<keyof EmitSummary | null> {
   const now = clock.now();
   const before = recordBody(entry);
   const state = before.sinks.find(({ sink: name }) => name === sink.name);
   if (state === undefined || state.state !== "pending" || isAhead(state, now)) return null;
+  if (!(await extend())) return null;
   const begun: SinkState = {
     ...state,
     attempts: state.attempts + 1,

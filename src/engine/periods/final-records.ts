@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import type { RegisterChange, RegisterEntry, Store } from "../ports.ts";
 import type { BucketUsage, Carried, RuleUsage } from "./bucket-usage.ts";
 import type { StoredBucket } from "./buckets.ts";
-import { bodyText, partsName, partsPrefix } from "./entries.ts";
+import { bodyText, entriesOf, partsName, partsPrefix } from "./entries.ts";
 
 /** `final` at a period's end, `threshold` early, `correction` when a closed period's figure moved. */
 export const RECORD_KINDS = ["final", "threshold", "correction"] as const;
@@ -53,10 +53,12 @@ export type FinalRecord = {
   readonly previousValue: string | null;
 };
 
+export const SINK_STATES = ["pending", "delivered", "failed"] as const;
+
 /** How far a record is on its way to one sink. */
 export type SinkState = {
   readonly sink: string;
-  readonly state: "pending" | "delivered" | "failed";
+  readonly state: (typeof SINK_STATES)[number];
   readonly attempts: number;
   readonly firstAt: number | null;
   /** Not tried again before, milliseconds UTC. */
@@ -147,11 +149,11 @@ export function recordBody(entry: RegisterEntry): RecordBody {
 export function recordNames({ record, sinks }: RecordBody): readonly string[] {
   const { id, meterId, meterKey, userId, periodStart, kind, revision, thresholds } = record;
   const place = kind === "threshold" ? `threshold ${thresholds.map(({ name }) => name).join(" ")}` : revision;
-  const pending = sinks.filter(({ state }) => state === "pending").map(({ sink }) => partsName("pending", sink, id));
+  const waiting = sinks.flatMap(({ sink, state }) => (state === "delivered" ? [] : partsName(state, sink, id)));
   return [
     partsName("period", meterId, periodStart, kind === "threshold" ? "threshold" : "final", place),
     partsName("user", meterKey, userId, id),
-    ...pending,
+    ...waiting,
   ];
 }
 
@@ -167,12 +169,31 @@ export async function periodRecords(
   return entries.map((entry) => recordBody(entry).record).toSorted((a, b) => a.revision - b.revision);
 }
 
+/** The end of the last period that final records tell of a user by a type, also of meters that are deleted; 0 = none. */
+export async function toldUntil(
+  store: Pick<Store, "listEntries">,
+  { guide, userId, meterType }: { readonly guide: string; readonly userId: string; readonly meterType: string },
+): Promise<number> {
+  let until = 0;
+  for await (const entry of entriesOf(store, {
+    kind: "final_record",
+    namePrefix: partsPrefix("user", guide, userId),
+  })) {
+    const { record } = recordBody(entry);
+    if (record.kind === "threshold" || record.meterTypeName !== meterType) continue;
+    until = Math.max(until, Date.parse(record.periodEnd));
+  }
+  return until;
+}
+
 /** A question for final records, in the order of their periods. */
 export interface RecordQuery {
   readonly guide?: string | undefined;
   readonly userId?: string | undefined;
   readonly meterId?: string | undefined;
   readonly kind?: RecordKind | undefined;
+  /** Only records of which some sink's state is this. */
+  readonly state?: SinkState["state"] | undefined;
   /** Only records behind this id. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -186,12 +207,14 @@ export interface RecordPage {
 
 /** Final records, oldest period first. */
 export async function listFinalRecords(store: Store, query: RecordQuery): Promise<RecordPage> {
-  const { guide, userId, meterId, kind, limit, after: begin } = ownMembers(query);
+  const { guide, userId, meterId, kind, state, limit, after: begin } = ownMembers(query);
   const namePrefix =
     meterId !== undefined
       ? partsPrefix("period", meterId)
       : guide === undefined
-        ? undefined
+        ? state === undefined || state === "delivered"
+          ? undefined
+          : partsPrefix(state)
         : userId === undefined
           ? partsPrefix("user", guide)
           : partsPrefix("user", guide, userId);
@@ -210,7 +233,8 @@ export async function listFinalRecords(store: Store, query: RecordQuery): Promis
       const fits =
         (userId ?? record.userId) === record.userId &&
         (guide ?? record.meterKey) === record.meterKey &&
-        (kind ?? record.kind) === record.kind;
+        (kind ?? record.kind) === record.kind &&
+        (state === undefined || sinks.some((each) => each.state === state));
       if (!fits) continue;
       records.push({ ...record, sinks });
       if (records.length === limit) return { records, next: after };

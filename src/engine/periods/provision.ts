@@ -2,7 +2,7 @@ import { meterTypeOf, type MeterTypeDraft } from "../../core/meter-type.ts";
 import type { Guide } from "../../core/guide.ts";
 import { bucketMaking, listBuckets, type BucketDraft } from "./buckets.ts";
 import { change, type Desk } from "./entries.ts";
-import { guideOf, putGuide } from "./guides.ts";
+import { guideOf, guideOver, putGuide } from "./guides.ts";
 import { createMeterType, listMeterTypes, plainType, updateMeterType } from "./meter-types.ts";
 
 /** What a configuration says of meter types, guides and meters. */
@@ -60,7 +60,8 @@ async function provisionGuides(
   const steps: ProvisionStep[] = [];
   for (const guide of guides) {
     const before = await desk.store.getEntry("guide", guide.key);
-    const isSame = before !== null && canonical(guideOf(before)) === canonical(guide);
+    const known = before === null ? null : guideOf(before);
+    const isSame = known !== null && canonical(known) === canonical(guideOver(known, guide));
     steps.push({ what: "guide", name: guide.key, change: before === null ? "create" : isSame ? "keep" : "update" });
     if (!dryRun) await putGuide(desk, guide);
   }

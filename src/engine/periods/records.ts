@@ -10,7 +10,9 @@ import { limits } from "../limits.ts";
 import type { IngestEntry, IngestStatus, Store } from "../ports.ts";
 import { bucketNames, bucketOf, newBucket, type StoredBucket } from "./buckets.ts";
 import { entriesOf, partsPrefix, type Desk } from "./entries.ts";
+import { toldUntil } from "./final-records.ts";
 import { guideReader } from "./guides.ts";
+import { getMeterType } from "./meter-types.ts";
 import { tellThresholds } from "./thresholds.ts";
 
 /** Records of one stream, as they came. */
@@ -60,14 +62,11 @@ export async function takeRecords(
       mistakes: [{ pointer: "/records", message: `expected at most ${limits.recordsMax}` }],
     });
   const reader = await guideReader(store, call.guide);
-  const meters = userMeters(store, call.guide);
-  const taken: Taken[] = [];
-  for (const record of call.records) {
-    const guided = reader.read(record, { now, futureMs: limits.futureMs, id: desk.newId() });
-    taken.push(await placed(desk, guided, meters));
-  }
-  assertFewBad(reader, taken);
-  const metersCreated = await createMeters(desk, reader, taken, meters);
+  const read = call.records.map((record) => reader.read(record, { now, futureMs: limits.futureMs, id: desk.newId() }));
+  const { taken, metersCreated } = await placeAll(desk, reader, read, {
+    check: (placements) => assertFewBad(reader, placements),
+    isNews: async ({ event }) => (await storedEvent(store, event)) === null,
+  });
   const entries = taken.map(({ guided, problems }): IngestEntry => {
     const event = suspendedEvent(guided.event, problems);
     const settled = { event, verdicts: catalog.judge(event) };
@@ -76,6 +75,36 @@ export async function takeRecords(
   const statuses = await ingestNew(store, catalog, entries, now);
   await tellAtOnce(desk, catalog, { reader, taken, sinks });
   return replyOf(reader, taken, statuses, metersCreated);
+}
+
+/**
+ * Records with what their users' meters say, after those were made that they are the first use of: what is stored already
+ * is no use.
+ */
+export async function placeAll(
+  desk: Desk,
+  reader: RecordReader,
+  records: readonly GuidedRecord[],
+  rules: {
+    readonly check: (taken: readonly Taken[]) => void;
+    readonly isNews: (record: GuidedRecord) => Promise<boolean>;
+  },
+): Promise<{ readonly taken: readonly Taken[]; readonly metersCreated: number }> {
+  let metersCreated = 0;
+  for (let tries = 0; tries < limits.amendTriesMax; tries += 1) {
+    const meters = userMeters(desk.store, reader.guide.key);
+    const taken: Taken[] = [];
+    for (const guided of records) taken.push(await placed(desk, guided, meters));
+    rules.check(taken);
+    const news: Taken[] = [];
+    for (const each of taken) if (each.missing.length > 0 && (await rules.isNews(each.guided))) news.push(each);
+    const { made, isPlaced } = await createMeters(desk, reader, news);
+    metersCreated += made;
+    if (isPlaced) return { taken, metersCreated };
+  }
+  throw new MeterbookError("METER_CONFLICT", `The meters of ${reader.guide.key} were changed meanwhile.`, {
+    remedy: "Send the records again; what was stored is not counted twice.",
+  });
 }
 
 /**
@@ -177,36 +206,48 @@ function assertFewBad({ guide }: RecordReader, taken: readonly Taken[]): void {
 
 const MISTAKES_MAX = 100;
 
-/** Makes the meters that good records are the first use of; another process may make them at the same time. */
+/**
+ * Makes the meters that good records are the first use of. One of a period that was told is late: a correction tells of
+ * it. Not placed: another process made such a meter, maybe from a later record on.
+ */
 async function createMeters(
   desk: Desk,
   { guide }: RecordReader,
   taken: readonly Taken[],
-  meters: UserMeters,
-): Promise<number> {
+): Promise<{ readonly made: number; readonly isPlaced: boolean }> {
   const { store, now, author } = desk;
-  const wanted = new Map<string, { userId: string; meterType: string; since: number }>();
+  const wanted = new Map<string, { userId: string; meterType: string; since: number; told: number }>();
   for (const { guided, problems, missing } of taken) {
     const { company: userId, time } = guided.event;
     if (userId === null || problems.length > 0) continue;
     for (const meterType of missing) {
       const key = JSON.stringify([userId, meterType]);
-      const since = Math.min(time, now, wanted.get(key)?.since ?? now);
-      wanted.set(key, { userId, meterType, since });
+      const { told, since } = wanted.get(key) ?? {
+        told: await toldUntil(store, {
+          guide: guide.key,
+          userId,
+          meterType: (await getMeterType(store, meterType)).name,
+        }),
+        since: Infinity,
+      };
+      wanted.set(key, { userId, meterType, told, since: time < told ? since : Math.min(since, time, now) });
     }
   }
-  let made = 0;
-  for (const draft of wanted.values()) {
-    const { id, body } = await newBucket(desk, { ...draft, guide: guide.key });
+  let [made, isPlaced] = [0, true];
+  for (const { userId, meterType, since } of wanted.values()) {
+    if (since === Infinity) continue;
+    const { id, body } = await newBucket(desk, { userId, meterType, since, guide: guide.key });
     const names = bucketNames(id, body);
-    const outcome = await store.changeEntries([{ kind: "bucket", id, seen: null, names, body, author }], now);
-    if (outcome.done) made += 1;
-    else if (outcome.why !== "name_taken" || (await meters(draft.userId)).length > 0)
-      throw new MeterbookError("METER_CONFLICT", `The meters of ${draft.userId} were changed meanwhile.`, {
-        remedy: "Send the records again; what was stored is not counted twice.",
-      });
+    const { done } = await store.changeEntries([{ kind: "bucket", id, seen: null, names, body, author }], now);
+    if (done) made += 1;
+    else isPlaced = false;
   }
-  return made;
+  return { made, isPlaced };
+}
+
+/** The event of this identity, as it is stored. */
+async function storedEvent(store: Store, { source, id }: UsageEvent): Promise<UsageEvent | null> {
+  return (await store.findEvents(id)).find(({ event }) => event.source === source)?.event ?? null;
 }
 
 /**
@@ -222,9 +263,9 @@ async function ingestNew(
   const sameAsStored: IngestEntry[] = [];
   const first = new Map<string, IngestEntry>();
   for (const entry of entries) {
-    const { source, id } = entry.event;
+    const { id } = entry.event;
     const before = first.get(id);
-    const known = (await store.findEvents(id)).find(({ event }) => event.source === source)?.event ?? before?.event;
+    const known = (await storedEvent(store, entry.event)) ?? before?.event;
     const isSame = known !== undefined && isSameRecord(known, entry.event);
     const kept = isSame ? { ...entry, event: known } : entry;
     sameAsStored.push(kept);

@@ -6,13 +6,13 @@ import { MeterbookError } from "../../core/errors.ts";
 import type { HoldReason, Json } from "../../core/event.ts";
 import { compilePath } from "../../core/field-path.ts";
 import { guideSource, recordsMeter } from "../../core/guide.ts";
-import { suspendedEvent } from "../../core/guided-record.ts";
+import { suspendedEvent, type GuidedRecord, type RecordProblem, type RecordReader } from "../../core/guided-record.ts";
 import { correctEvent, type CorrectionSummary } from "../corrections/correct.ts";
 import { limits } from "../limits.ts";
 import type { Store } from "../ports.ts";
 import type { Desk } from "./entries.ts";
 import { guideReader, listGuides } from "./guides.ts";
-import { placed } from "./records.ts";
+import { placeAll, placed } from "./records.ts";
 
 /** A record that counts nowhere until it is replayed. */
 export interface SuspendedRecord {
@@ -157,12 +157,25 @@ export async function replayRecord(desk: Desk, catalog: Catalog, stated: ReplayR
   // A record without a time of its own happened when it came first.
   const time = ownMember(guided.event, "recordedAt") === undefined ? event.time : guided.event.time;
   const timed = { ...guided, event: { ...guided.event, source: guideSource(guide), time } };
-  const { problems } = await placed(desk, timed);
+  const problems = await problemsWith(desk, reader, timed, order.dryRun);
   const instead = { event: suspendedEvent(timed.event, problems) };
   const { id, cause, dryRun } = order;
   const { source } = stored.event;
   const summary = await correctEvent({ store, catalog, id, source, instead, author, cause, now, dryRun });
   return { ...summary, problems: problems.map(({ detail }) => detail) };
+}
+
+/** What is wrong with a record that is about to count; the meters that it is the first use of are made. */
+async function problemsWith(
+  desk: Desk,
+  reader: RecordReader,
+  record: GuidedRecord,
+  dryRun: boolean,
+): Promise<readonly RecordProblem[]> {
+  if (dryRun) return (await placed(desk, record)).problems;
+  const rules = { check: () => undefined, isNews: async () => true };
+  const { taken } = await placeAll(desk, reader, [record], rules);
+  return taken.flatMap(({ problems }) => problems);
 }
 
 function guideOf(attributes: Readonly<Record<string, Json>> | undefined): string | null {

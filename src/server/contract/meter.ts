@@ -101,7 +101,9 @@ export const meterShown = z
     eventFrom: instantShown.nullable(),
     report: z.boolean(),
     metadata: jsonObject,
-    origin: z.enum(["file", "api"]).meta({ description: "Meters of the file are changed there." }),
+    origin: z
+      .enum(["file", "api", "guide"])
+      .meta({ description: "Meters of the file are changed there, and those of a guide with their guide." }),
     version: z.int(),
     createdAt: instantShown,
     updatedAt: instantShown,

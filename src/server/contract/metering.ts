@@ -4,7 +4,7 @@ import { HOLD_REASONS } from "../../core/event.ts";
 import { METER_AGGREGATIONS, type MeterTypeDraft } from "../../core/meter-type.ts";
 import type { BucketStanding } from "../../engine/periods/bucket-standing.ts";
 import type { StoredBucket } from "../../engine/periods/buckets.ts";
-import { RECORD_KINDS } from "../../engine/periods/final-records.ts";
+import { RECORD_KINDS, SINK_STATES } from "../../engine/periods/final-records.ts";
 import type { StoredMeterType } from "../../engine/periods/meter-types.ts";
 import type { SuspendedRecord } from "../../engine/periods/suspense.ts";
 import { instantInput, instantShown, instantText } from "./instant.ts";
@@ -199,7 +199,7 @@ export const finalRecordShown = z.object({
   sinks: z.array(
     z.object({
       sink: z.string(),
-      state: z.enum(["pending", "delivered", "failed"]),
+      state: z.enum(SINK_STATES),
       attempts: z.int(),
       error: z.string().nullable(),
     }),

@@ -17,7 +17,8 @@ export function ingestCall(request: IncomingMessage, body: Uint8Array, atomic: b
     name.startsWith("ce-") && typeof value === "string" ? [[name, value] as const] : [],
   );
   const contentType = request.headers["content-type"] ?? null;
-  return { body, contentType, headers: Object.fromEntries(headers), atomic };
+  const brief = preferenceOf(request) !== "representation";
+  return { body, contentType, headers: Object.fromEntries(headers), atomic, brief };
 }
 
 /** The preference of a request; other preferences are for others. */
@@ -31,13 +32,18 @@ export function preferenceOf(request: IncomingMessage): Preference {
 }
 
 /**
- * The answer to a call that was read: `accepted` (204 or 202) without a body when every event is kept. One that is not
- * makes it a problem that says of each event what became of it, so that nothing is half done in silence.
+ * The answer to a call that was read: `accepted` (204 or 202) without a body when none was rejected. One that was makes
+ * it a problem that says of each event what became of it, so that nothing is half done in silence.
  */
 export function ingestReply(reply: IngestReply, accepted: 204 | 202, preference: Preference): Reply {
-  const answer = reply.kind === "refused" ? refused(reply) : judged(reply, accepted, preference);
+  const answer = answerTo(reply, accepted, preference);
   if (preference === null) return answer;
   return { ...answer, headers: { ...answer.headers, "Preference-Applied": `return=${preference}` } };
+}
+
+function answerTo(reply: IngestReply, accepted: 204 | 202, preference: Preference): Reply {
+  if (reply.kind === "refused") return refused(reply);
+  return reply.kind === "whole" ? { status: accepted } : judged(reply, accepted, preference);
 }
 
 const REFUSALS: Readonly<Record<Refusal["why"], number>> = {
@@ -63,9 +69,14 @@ function refused({ why, message }: Refusal): Reply {
 
 function judged({ results, kept }: Results, accepted: 204 | 202, preference: Preference): Reply {
   const counts = countsOf(results, kept);
-  const isWhole = counts.rejected === 0 && counts.conflicts === 0;
-  if (isWhole)
-    return preference === "representation" ? { status: 200, body: { ...counts, results } } : { status: accepted };
+  if (counts.rejected === 0 && kept) {
+    // A caller's retry often states another time. OpenMeter takes it for the same event, so a caller of its wire must not
+    // fail; what was not kept is told beside, and stands in the status.
+    const told = counts.conflicts === 0 ? {} : { headers: { "Meterbook-Conflicts": String(counts.conflicts) } };
+    return preference === "representation"
+      ? { status: 200, body: { ...counts, results }, ...told }
+      : { status: accepted, ...told };
+  }
   const isConflict = counts.rejected === 0;
   const faults = results.flatMap(faultsOf);
   // 202 is v3's answer, whose clients read mistakes by this name.

@@ -16,6 +16,7 @@ const bucketQuery = { meterKey: identifier.optional(), meterType: identifier.opt
 const purgedShown = z.object({
   meters: z.int(),
   byType: z.array(z.object({ type: z.string(), meters: z.int() })),
+  finalRecords: z.int().meta({ description: "Of ended periods, made first; of a dry run, meters that would get any." }),
   applied: z.boolean(),
 });
 
@@ -96,7 +97,7 @@ export const bucketRoutes: readonly Route[] = [
     path: "/v1/buckets/{id}",
     access: "admin",
     tag: "customers' meters",
-    summary: "Delete a customer's meter without a final record",
+    summary: "Delete a customer's meter; a period that is over gets its final record first, the present one gets none",
     params: byId,
     query: noQuery,
     answers: { 204: { description: "It is deleted; its records and final records stay." } },

@@ -43,13 +43,15 @@ export const eventRoutes: readonly Route[] = [
       204: { description: "All of them are stored, and `Prefer: return=minimal` was sent." },
     },
     reply: async ({ backend, query, body, request }) => {
+      const brief = prefersMinimal(request);
       const reply = await backend.ingest({
         body,
         contentType: request.headers["content-type"] ?? null,
         headers: cloudEventHeaders(request),
         atomic: query.atomic ?? false,
+        brief,
       });
-      return replyTo(reply, prefersMinimal(request));
+      return replyTo(reply);
     },
   }),
   route({
@@ -91,7 +93,9 @@ const REFUSED: Readonly<Record<Extract<IngestReply, { kind: "refused" }>["why"],
   busy: 503,
 };
 
-function replyTo(reply: IngestReply, isMinimal: boolean): Reply {
+function replyTo(reply: IngestReply): Reply {
+  // A short answer never hides that something was not stored: such a reply has its results.
+  if (reply.kind === "whole") return { status: 204, headers: { "preference-applied": "return=minimal" } };
   if (reply.kind === "refused") {
     const status = REFUSED[reply.why];
     return problemReply(status === 503 ? busyProblem(reply.message) : invalidProblem(reply.message, [], status));
@@ -106,9 +110,6 @@ function replyTo(reply: IngestReply, isMinimal: boolean): Reply {
     const detail = reply.kept ? "No event was stored." : "One event keeps out the others, since the call is atomic.";
     return problemReply({ ...invalidProblem(detail, rejected), members: { ...shown } });
   }
-  // A short answer must not hide that something was not stored.
-  if (isMinimal && shown.rejected + shown.conflicts === 0)
-    return { status: 204, headers: { "preference-applied": "return=minimal" } };
   return { status: 200, body: shown };
 }
 

@@ -1,4 +1,11 @@
-import type { AttemptOutcome, ForgetKind, OutboxRow, OutboxState, Store } from "../../engine/ports.ts";
+import {
+  SESSION_FINISHER,
+  type AttemptOutcome,
+  type ForgetKind,
+  type OutboxRow,
+  type OutboxState,
+  type Store,
+} from "../../engine/ports.ts";
 import { claim, rowsOf } from "./outbox-cases.ts";
 import { counted, enqueueAll, HOUR, HOUR_MS, type StoreCase } from "./store-case.ts";
 
@@ -117,6 +124,39 @@ export const forgetCases: readonly StoreCase[] = [
       same([settled?.attempts, newest?.requestIds], [1, ["req_2"]]);
       same([await store.laneTotals(), await store.outboxTotals()], sums);
       same(await histories(await reopen()), [[], []]);
+    },
+  },
+  {
+    title: "forgets finished sessions in batches, with their history, and none that waits or that somebody dismissed",
+    run: async ({ store, reopen, same }) => {
+      const change = { kind: "session", names: [], body: { of: "it" }, author: "key:mb_1" } as const;
+      const ids = ["a", "b", "c", "d", "e"];
+      for (const [at, id] of ids.entries()) {
+        const pair = [`${id}1`, `${id}2`];
+        await store.changeEntries(
+          pair.map((each) => ({ ...change, id: each, seen: null })),
+          HOUR + at,
+        );
+        const author = id === "b" ? "operator:ada" : SESSION_FINISHER;
+        if (id !== "c")
+          await store.changeEntries(
+            pair.map((each) => ({ ...change, id: each, seen: 1, body: null, author })),
+            HOUR + at,
+          );
+      }
+      await store.changeEntries([{ ...change, kind: "customer", id: "a1", seen: null }], HOUR);
+      same(await forgetAll(store, "session", HOUR), [0, 1]);
+      same((await forgetAll(store, "session", HOUR + 4, 3))[0], 4);
+      same(await forgetAll(store, "session", HOUR + 4), [0, 1]);
+      const again = await reopen();
+      const left = await again.listEntries({ kind: "session", includeDeleted: true, limit: 100 });
+      same(
+        left.map(({ id }) => id),
+        ["b1", "b2", "c1", "c2", "e1", "e2"],
+      );
+      same((await again.entryHistory("session", "a1")).length, 0);
+      same((await again.entryHistory("customer", "a1")).length, 1);
+      same((await again.changeEntries([{ ...change, id: "a1", seen: null }], later)).done, true);
     },
   },
   {

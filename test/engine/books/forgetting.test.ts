@@ -96,5 +96,5 @@ it("goes on with the next kind only when the one before is done", async () => {
   };
   let place: Parameters<typeof forgetBatch>[3] | null = { kind: "once", after: null };
   while (place !== null) place = await forgetBatch({ forget }, DAY, START, place);
-  expect(seen).toEqual(["once first", "conflict first", "attempt first", "attempt 7", "change first"]);
+  expect(seen).toEqual(["once first", "conflict first", "attempt first", "attempt 7", "change first", "session first"]);
 });

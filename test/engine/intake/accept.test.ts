@@ -51,6 +51,20 @@ onBothStores("events that are sent", (make) => {
     ]);
   });
 
+  it("are told in numbers to who wants no more, and one by one when something went wrong", async () => {
+    const store = await make();
+    const take = async (names: readonly string[], tokens: number, atomic = false) => {
+      const events = names.map((id) => cloudEvent({ id, data: { tokens } }));
+      const [reply] = await acceptEvents(store, catalog, nobody, [batchCall(events, { brief: true, atomic })], START);
+      return reply;
+    };
+    expect(await take(["a", "b"], 1)).toEqual({ kind: "whole", stored: 2, duplicates: 0 });
+    expect(await take(["a", "c"], 1, true)).toEqual({ kind: "whole", stored: 1, duplicates: 1 });
+    expect(statusesOf(await take(["a", "d"], 2, true))).toEqual(["conflict", "stored"]);
+    expect(statusesOf(await take(["a", "d"], 2))).toEqual(["conflict", "stored"]);
+    expect(statusesOf(await take(["e", ""], 2))).toEqual(["stored", "rejected"]);
+  });
+
   it("are kept as they were sent, with the time of their arrival beside their own", async () => {
     const store = await make();
     const sent = cloudEvent({ dataschema: "urn:x", traceid: "t1", data: { ["__proto__"]: { tokens: 9 }, n: null } });

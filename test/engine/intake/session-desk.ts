@@ -8,7 +8,7 @@ import { openSessions, type SessionDesk, type Sessions } from "../../../src/engi
 import type { Store } from "../../../src/engine/ports.ts";
 import { tokens } from "../world.ts";
 
-export const chatHours: MeterDefinition = {
+const chatHours: MeterDefinition = {
   ...tokens,
   key: "chat_on_time_hours",
   name: "Assistant hours",
@@ -20,7 +20,7 @@ export const chatHours: MeterDefinition = {
   reportAs: "chat_on_time_hours",
 };
 
-export const querySeconds: MeterDefinition = {
+const querySeconds: MeterDefinition = {
   ...chatHours,
   key: "chat_query_time_secs",
   unit: null,

@@ -202,6 +202,20 @@ onBothStores("sessions of time meters", (make) => {
     expect(await desk.counted(HOURS)).toEqual({ value: "1", events: 1 });
   });
 
+  it("brings both ends together that two processes record at once, with a name and without", async () => {
+    for (const sessionId of [null, "chat-42"]) {
+      const desk = deskOver(await make(), START + 4 * HOUR);
+      const other = desk.restart();
+      const results = await Promise.all([
+        desk.sessions.record(mark("start", START, { sessionId }), "local"),
+        other.record(mark("end", START + HOUR, { sessionId }), "local"),
+      ]);
+      expect(results.map(({ session }) => session.state)).toContain("finished");
+      expect((await desk.sessions.list({ limit: 10 })).sessions).toEqual([]);
+      expect(await desk.counted(HOURS)).toEqual({ value: "1", events: 1 });
+    }
+  });
+
   it("gives pages of what waits", async () => {
     const desk = deskOver(await make(), START + 4 * HOUR);
     for (let at = 0; at < 7; at++) await desk.sessions.record(mark("start", START + at), "local");

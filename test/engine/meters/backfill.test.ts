@@ -116,6 +116,14 @@ onBothStores("a large past", (makeStore) => {
     await desk.assertWhole();
   });
 
+  it("is counted the same by a clock that stands before it", async () => {
+    const desk = await pastDesk(makeStore);
+    desk.clock.advance(-20 * DAY);
+    await createMeter(desk, { draft: TOKENS, author: AUTHOR }, { bucketsMax });
+    expect([await totalOf(desk.store), (await desk.store.meterVersions()).length > 5]).toEqual([EVENTS, true]);
+    await desk.assertWhole();
+  });
+
   it("in one bucket is one step, however many figures it has", async () => {
     const desk = metersDesk(await makeStore());
     const events = Array.from({ length: 700 }, (_, place) => sent("prompt", { tokens: 1 }, { company: `c${place}` }));

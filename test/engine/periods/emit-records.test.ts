@@ -3,6 +3,8 @@ import { EventEmitter, once } from "node:events";
 import { expect, it } from "vitest";
 
 import { emitRecords, type EmitSummary } from "../../../src/engine/periods/emit-records.ts";
+import { listFinalRecords } from "../../../src/engine/periods/final-records.ts";
+import { requeueRecords } from "../../../src/engine/periods/requeue.ts";
 import type { RecordSink, SinkAnswer } from "../../../src/engine/ports.ts";
 import { onBothStores } from "../both-stores.ts";
 import { FEBRUARY, LATENESS, session, stream, type Stream } from "./metered-stream.ts";
@@ -31,7 +33,7 @@ async function closed(made: Promise<Stream>, sinks: readonly RecordSink[]) {
   await send(session("a"));
   clock.set(FEBRUARY + LATENESS);
   await close(sinks.map(({ name }) => name));
-  const emit = (): Promise<EmitSummary> => emitRecords({ store, sinks, clock, random: () => 0.5 });
+  const emit = (): Promise<EmitSummary> => emitRecords({ store, sinks, clock, random: () => 0.5, holder: "one" });
   return { ...parts, emit };
 }
 
@@ -101,5 +103,59 @@ onBothStores("handing records over", (make) => {
     clock.advance(10 * 60_000);
     expect(await emit()).toEqual({ delivered: 0, postponed: 0, failed: 0 });
     expect(calls).toBe(2);
+  });
+
+  it("goes on with the other sinks, and the next round, where a sink takes nothing or takes long", async () => {
+    const users = Array.from({ length: 8 }, (_, at) => [`user ${at}`, "L1_Llama3"] as const);
+    const slow: RecordSink & { got: string[] } = { ...recordingSink("slow", () => taken), got: [] };
+    const dead = recordingSink("dead", () => failed);
+    const parts = await closed(stream(await make(), { users }), [dead, slow]);
+    const { clock, store } = parts;
+    const emit = () =>
+      emitRecords({
+        store,
+        clock,
+        random: () => 0.5,
+        holder: "one",
+        sinks: [
+          dead,
+          {
+            name: "slow",
+            emit: async ({ id }) => {
+              slow.got.push(id);
+              clock.advance(12_000);
+              return taken;
+            },
+          },
+        ],
+      });
+    expect(await emit()).toEqual({ delivered: 3, postponed: 3, failed: 0 });
+    expect([dead.got.length, slow.got.length]).toEqual([3, 3]);
+    for (let rounds = 0; rounds < 20; rounds += 1) await emit();
+    expect(new Set(slow.got).size).toBe(8);
+    expect(new Set(dead.got).size).toBe(8);
+  });
+
+  it("is ordered anew by an operator for what failed, and for nothing else", async () => {
+    let isMended = false;
+    const [gone, good] = [
+      recordingSink("gone", () => (isMended ? taken : { kind: "refused", reason: "answered 410" })),
+      recordingSink("good", () => taken),
+    ];
+    const { emit, records, desk, store } = await closed(one(), [gone, good]);
+    await emit();
+    const [record] = await records();
+    const id = record?.id ?? "";
+    expect((await listFinalRecords(store, { state: "failed", limit: 10 })).records.map((each) => each.id)).toEqual([
+      id,
+    ]);
+    await expect(requeueRecords(desk(), { id, sink: "good" })).rejects.toMatchObject({ code: "METER_CONFLICT" });
+    await expect(requeueRecords(desk(), { id: "fr_none" })).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
+    isMended = true;
+    expect(await requeueRecords(desk(), {})).toEqual([{ id, sinks: ["gone"] }]);
+    expect(await requeueRecords(desk(), {})).toEqual([]);
+    expect(await emit()).toEqual({ delivered: 1, postponed: 0, failed: 0 });
+    expect([gone.got, good.got]).toEqual([[id, id], [id]]);
+    expect((await listFinalRecords(store, { state: "failed", limit: 10 })).records).toEqual([]);
   });
 });

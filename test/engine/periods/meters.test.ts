@@ -4,6 +4,11 @@ import { createBucket, listBuckets, updateBucket } from "../../../src/engine/per
 import { bucketStanding } from "../../../src/engine/periods/bucket-standing.ts";
 import { createMeterType, deleteMeterType, updateMeterType } from "../../../src/engine/periods/meter-types.ts";
 import { provision } from "../../../src/engine/periods/provision.ts";
+import { createMeter } from "../../../src/engine/meters/create-meter.ts";
+import { deleteMeter } from "../../../src/engine/meters/delete-meter.ts";
+import { listMeters } from "../../../src/engine/meters/meter-views.ts";
+import { loadCatalog } from "../../../src/engine/ingest/catalog-versions.ts";
+import { deskOf } from "../registry-desk.ts";
 import { purgeBuckets } from "../../../src/engine/periods/purge-buckets.ts";
 import { countSuspended, listSuspended, replayRecord } from "../../../src/engine/periods/suspense.ts";
 import { verify } from "../../../src/engine/books/verify.ts";
@@ -27,14 +32,14 @@ onBothStores("customers' meters", (make) => {
   });
 
   it("are one for a user, type and guide, and their type stays as long as they do", async () => {
-    const { desk } = await stream(await make());
+    const { desk, catalog } = await stream(await make());
     const again = createBucket(desk(), { userId: "FinTech", meterType: "L1_Llama3", guide: "botbot" });
     await expect(again).rejects.toMatchObject({ code: "METER_CONFLICT" });
     await expect(createMeterType(desk(), llama)).rejects.toMatchObject({ code: "METER_CONFLICT" });
     await expect(deleteMeterType(desk(), "L1_Llama3")).rejects.toMatchObject({ code: "METER_CONFLICT" });
     const nowhere = createBucket(desk(), { userId: "FinTech", meterType: "L1_Llama3", guide: "other" });
     await expect(nowhere).rejects.toMatchObject({ code: "METER_NOT_FOUND" });
-    await purgeBuckets(desk(), {}, { dryRun: false });
+    await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] });
     await deleteMeterType(desk(), "L1_Llama3");
   });
 
@@ -85,6 +90,45 @@ onBothStores("customers' meters", (make) => {
     expect((await records()).map(({ value }) => value)).toEqual(["30"]);
   });
 
+  it("are made on first use also by a record that was put right", async () => {
+    const first = ruleOf("l1", { createOnFirstUse: "L1_Llama3" });
+    const options = { guide: { ...sessions, rules: [first] }, types: [llama], users: [] };
+    const { clock, desk, catalog, send, close, records } = await stream(await make(), options);
+    clock.set(JANUARY_20);
+    await send(session("a", { region: "?" }));
+    const order = { id: "a", set: [{ path: "data.region", text: "EMEA" }], cause: "no region" };
+    await replayRecord(desk(), await catalog(), { ...order, dryRun: true });
+    expect(await listBuckets(desk().store)).toEqual([]);
+    await replayRecord(desk(), await catalog(), { ...order, dryRun: false });
+    expect(await send(session("b", { timestamp: "2026-01-16T00:00:00Z" }))).toMatchObject({ metersCreated: 0 });
+    clock.set(FEBRUARY + LATENESS);
+    await close();
+    expect((await records()).map(({ value }) => value)).toEqual(["20"]);
+  });
+
+  it("count by meters that are the guide's: neither the API nor the configuration changes them", async () => {
+    const { store, clock, desk } = await stream(await make());
+    const tools = { ...deskOf(store), clock };
+    const meter = (await listMeters({ store }, { includeDeleted: false })).find(({ key }) => key === "botbot_l1_sum");
+    expect(meter).toMatchObject({ origin: "guide", deletedAt: null });
+    const author = "test";
+    const refused = { code: "METER_CONFLICT", message: expect.stringContaining("counts the records of a guide") };
+    await expect(deleteMeter(tools, { idOrKey: "botbot_l1_sum", author })).rejects.toMatchObject(refused);
+    const draft = { key: "botbot_l1_sum", eventType: "x", aggregate: "sum", value: "data.x" } as const;
+    await expect(createMeter(tools, { draft, author })).rejects.toMatchObject({ code: "METER_CONFLICT" });
+    const settings = { meters: [], fields: {}, identity: { unknown: "hold" } } as const;
+    const before = await store.meterVersions();
+    await loadCatalog(store, settings, clock.now(), { adopt: true });
+    expect(await store.meterVersions()).toEqual(before);
+    const [version] = before;
+    if (version === undefined) throw new Error("expected meters");
+    const definition = { ...version.definition, key: "other_records" };
+    await store.addMeterVersions([{ ...version, definition, origin: "api" }], before.length);
+    const guides = [{ ...sessions, key: "other" }];
+    const clash = provision(desk(), { meterTypes: [], guides, buckets: [] }, { dryRun: false });
+    await expect(clash).rejects.toMatchObject({ code: "METER_CONFLICT" });
+  });
+
   it("of a type with an aggregation that the guide had not yet count what was suspended before, once it is replayed", async () => {
     const { store, clock, desk, catalog, send } = await stream(await make(), { types: [gpt] });
     clock.set(JANUARY_20);
@@ -111,13 +155,21 @@ onBothStores("customers' meters", (make) => {
     await send(session("a"));
     clock.set(FEBRUARY + LATENESS);
     await close();
-    expect(await purgeBuckets(desk(), { guide: "botbot" }, { dryRun: true })).toMatchObject({
+    expect(
+      await purgeBuckets(desk(), { guide: "botbot" }, { dryRun: true, catalog: await catalog(), sinks: [] }),
+    ).toMatchObject({
       meters: 2,
       applied: false,
     });
-    expect(await purgeBuckets(desk(), { meterType: "L1_Llama3" }, { dryRun: false })).toMatchObject({ meters: 1 });
-    expect(await purgeBuckets(desk(), {}, { dryRun: false })).toMatchObject({ meters: 1 });
-    expect(await purgeBuckets(desk(), {}, { dryRun: false })).toMatchObject({ meters: 0 });
+    expect(
+      await purgeBuckets(desk(), { meterType: "L1_Llama3" }, { dryRun: false, catalog: await catalog(), sinks: [] }),
+    ).toMatchObject({ meters: 1 });
+    expect(await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] })).toMatchObject({
+      meters: 1,
+    });
+    expect(await purgeBuckets(desk(), {}, { dryRun: false, catalog: await catalog(), sinks: [] })).toMatchObject({
+      meters: 0,
+    });
     expect(await listBuckets(store)).toEqual([]);
     expect(await records()).toHaveLength(2);
     expect((await verify(store, await catalog())).differences).toEqual([]);

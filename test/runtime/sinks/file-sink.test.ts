@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 
 import { readCsv } from "../../../src/cli/csv.ts";
+import { limits } from "../../../src/engine/limits.ts";
 import { fileSink } from "../../../src/runtime/sinks/file-sink.ts";
 import { memoryStore } from "../../../src/memory/memory-store.ts";
 import { FEBRUARY, LATENESS, session, stream } from "../../engine/periods/metered-stream.ts";
@@ -28,7 +29,7 @@ it("A file of records gets each record once, in order, and only its owner reads 
   expect(statSync(path).mode & 0o077).toBe(0);
 });
 
-it("A line that a crash cut off stands alone, and its record is written again whole", async () => {
+it("A line that a crash cut off is taken away, and its record is written again whole", async () => {
   const path = join(folder(), "records.ndjson");
   const sink = fileSink({ name: "archive", path, format: "ndjson" });
   await sink.emit(record("fr_1"), 0);
@@ -36,10 +37,14 @@ it("A line that a crash cut off stands alone, and its record is written again wh
   await sink.emit(record("fr_2"), 0);
   expect(readFileSync(path, "utf8").split("\n")).toEqual([
     '{"id":"fr_1","value":"1"}',
-    '{"id":"fr_2","val',
     '{"id":"fr_2","value":"1"}',
     "",
   ]);
+  appendFileSync(path, `{"id":"fr_3","value":"${"9".repeat(3 * limits.sinkTailBytesMax)}`);
+  await sink.emit(record("fr_2"), 0);
+  await sink.emit(record("fr_3"), 0);
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line).id)).toEqual(["fr_1", "fr_2", "fr_3"]);
 });
 
 it("A file that cannot be written is a failure that is tried again", async () => {

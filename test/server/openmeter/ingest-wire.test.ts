@@ -65,8 +65,24 @@ describe("the answer to events", () => {
     expect(problem.extensions.results).toHaveLength(3);
   });
 
-  it("is 409 when all that was wrong are identities of other events", () => {
-    expect(ingestReply(results(kept("stored", 0), kept("conflict", 1)), 202, null)).toMatchObject({ status: 409 });
+  it("takes a retry that says something else for the event that is there, as OpenMeter does, and tells it", () => {
+    const reply = results(kept("stored", 0), kept("conflict", 1));
+    expect(ingestReply(reply, 202, null)).toEqual({ status: 202, headers: { "Meterbook-Conflicts": "1" } });
+    expect(ingestReply(reply, 204, "representation")).toMatchObject({
+      status: 200,
+      body: { stored: 1, conflicts: 1 },
+      headers: { "Meterbook-Conflicts": "1", "Preference-Applied": "return=representation" },
+    });
+  });
+
+  it("is 409 for such an event in a call that is all or nothing", () => {
+    const reply = ingestReply(
+      { kind: "results", results: [kept("stored", 0), kept("conflict", 1)], kept: false },
+      204,
+      null,
+    );
+    expect(reply).toMatchObject({ status: 409 });
+    expect(JSON.parse(String(reply.body)).extensions).toMatchObject({ stored: 0, conflicts: 1 });
   });
 
   it("says of a call that was all or nothing that nothing was stored", () => {
@@ -104,6 +120,18 @@ describe("the answer to events", () => {
       contentType: "application/json",
       headers: { "ce-id": "1" },
       atomic: true,
+      brief: true,
+    });
+  });
+
+  it("asks of each event only for who wants to be told", () => {
+    const headers = { "content-type": "application/json", prefer: "return=representation" };
+    expect(ingestCall(requestWith(headers), new Uint8Array(), false).brief).toBe(false);
+    const whole = { kind: "whole", stored: 2, duplicates: 1 } as const;
+    expect(ingestReply(whole, 204, null)).toEqual({ status: 204 });
+    expect(ingestReply(whole, 202, "minimal")).toEqual({
+      status: 202,
+      headers: { "Preference-Applied": "return=minimal" },
     });
   });
 });
