@@ -73,10 +73,7 @@ export async function listenHttp(
   server.on("checkExpectation", (request, response) =>
     answerProblem(request, response, invalidProblem("Nothing but 100-continue can be expected here.", [], 417)),
   );
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => reject(notListening(host, port, cause)));
-    server.listen({ host, port, exclusive: true }, resolve);
-  });
+  await begun(server, host, port);
   server.on("connection", (socket: Socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
@@ -104,6 +101,13 @@ export async function listenHttp(
       clearTimeout(cut);
     },
   };
+}
+
+function begun(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(notListening(host, port, cause)));
+    server.listen({ host, port, exclusive: true }, resolve);
+  });
 }
 
 /** What Node's parser does not take has no request that could be answered: the problem is written by hand. */

@@ -24,11 +24,12 @@ async function opened(
   return { ...service, waiting: () => link.callsWaiting, directory };
 }
 
+const names = ({ routes }: Service["router"]): readonly string[] =>
+  routes.map(({ method, path, access }) => `${method} ${path} ${access}`).toSorted();
+
 it(
   "serves the routes that the tests of isolation go through, and no others",
   async () => {
-    const names = ({ routes }: Service["router"]): readonly string[] =>
-      routes.map(({ method, path, access }) => `${method} ${path} ${access}`).toSorted();
     const { router } = await opened();
     expect(names(router)).toEqual(names((await startServer({ routes: allRoutes })).router));
   },

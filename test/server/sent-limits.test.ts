@@ -82,7 +82,7 @@ describe("events", () => {
       return [status, type];
     };
     const problem = "application/problem+json";
-    expect(await send(failing(new MeterbookError("METER_STORE_FAILED", "The disk is full.")))).toEqual([500, problem]);
+    expect(await send(failing(new MeterbookError("METER_STORE_FAILED", "The disk is full.")))).toEqual([503, problem]);
     expect(await send(failing(new MeterbookError("METER_SERVER_BUSY", "Not now.")))).toEqual([503, problem]);
     expect(await send(failing(new Error("anything")))).toEqual([500, problem]);
   });
