@@ -39,24 +39,6 @@ export function readCsv(text: string): readonly CsvRecord[] {
   return records;
 }
 
-/** Cells as one CSV line, without its end. */
-export function csvLine(cells: readonly string[]): string {
-  return cells.map((cell) => (/[",\r\n\t]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",");
-}
-
-/**
- * A text that came from outside, so that a spreadsheet shows it and does not calculate it: behind an apostrophe where it
- * begins like a formula (https://owasp.org/www-community/attacks/CSV_Injection). Numbers of ours stay as they are.
- */
-export function safeText(text: string): string {
-  return /^[=+\-@\t\r']/.test(text) ? `'${text}` : text;
-}
-
-/** What safeText() was given. */
-export function plainText(cell: string): string {
-  return /^'[=+\-@\t\r']/.test(cell) ? cell.slice(1) : cell;
-}
-
 /** The error for a CSV file that cannot be used. */
 export function mistake(line: number, what: string): MeterbookError {
   return new MeterbookError("METER_COMMAND_INVALID", `Line ${line}: ${what}.`, {

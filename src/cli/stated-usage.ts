@@ -1,7 +1,8 @@
 import { isFault, parseDecimal } from "../core/decimal.ts";
 import { MeterbookError } from "../core/errors.ts";
 import type { StatedUsage } from "../engine/corrections/compare.ts";
-import { mistake, plainText, readCsv, type CsvRecord } from "./csv.ts";
+import { plainText } from "../core/csv-text.ts";
+import { mistake, readCsv, type CsvRecord } from "./csv.ts";
 import { instantMs } from "./instants.ts";
 import { meantBy } from "./meant.ts";
 

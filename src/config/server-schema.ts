@@ -21,7 +21,11 @@ const serverLimitsSchema = z.strictObject({
     256 * MIB,
   ).optional(),
   batchEvents: wholeNumber("Events in one call; 1000 when absent.", 1, 2_000).optional(),
-  eventBytes: wholeNumber("Bytes of one event; 262144 (256 KiB) when absent.", 256, MIB).optional(),
+  eventBytes: wholeNumber(
+    "Size of one event, by the characters of its texts; 262144 (256 KiB) when absent.",
+    256,
+    MIB,
+  ).optional(),
   requestsPerSecond: wholeNumber("Calls a second of each key; no bound when absent.", 1, 1_000_000).optional(),
   bytesPerSecond: wholeNumber(
     "Bytes of bodies a second of each key; no bound when absent.",

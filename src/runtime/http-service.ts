@@ -8,10 +8,7 @@ import { apiRouter, type AnsweredCall, type ApiRouter } from "../server/api-rout
 import type { Backend } from "../server/backend.ts";
 import { metricsRoute, type ServiceMetrics } from "../server/metrics.ts";
 import { assertSafe } from "../server/open-access.ts";
-import { openmeterRoutes } from "../server/openmeter/openmeter-routes.ts";
-import { sessionRoutes } from "../server/routes/sessions.ts";
-import { tenantRoutes } from "../server/routes/tenants.ts";
-import { usageRoutes } from "../server/routes/usage.ts";
+import { serviceRoutes } from "../server/service-routes.ts";
 import { openMetrics } from "./prometheus.ts";
 import type { Notice } from "./notice.ts";
 import { remoteBackend } from "./remote-backend.ts";
@@ -34,11 +31,13 @@ export interface ServiceOptions {
   readonly logger: Logger;
   readonly onNotice: (notice: Notice) => void;
   readonly basePath?: string;
+  /** Whether programs of this machine need no key as long as there never was one. */
+  readonly openOnLoopback: boolean;
 }
 
 /** Wires router, threads, metrics and log. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const { settings, link, logger, onNotice, basePath = "" } = options;
+  const { settings, link, logger, onNotice, openOnLoopback, basePath = "" } = options;
   const remote = remoteBackend({ settings, link, onNotice });
   const metrics = settings.server.metrics ? await openMetrics() : null;
   const backend = servedBackend(remote.backend, metrics, logger);
@@ -50,16 +49,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     random: systemRandom,
     logger,
     version: ownVersion(),
-    openOnLoopback: true,
+    openOnLoopback,
     basePath,
     templates: METER_TEMPLATES,
-    routes: [
-      ...usageRoutes,
-      ...sessionRoutes,
-      ...tenantRoutes,
-      ...openmeterRoutes,
-      ...(settings.server.metrics ? [metricsRoute(metrics, remote.standing)] : []),
-    ],
+    routes: serviceRoutes({ metrics: settings.server.metrics ? metricsRoute(metrics, remote.standing) : null }),
     onAnswer: (call) => {
       metrics?.called(call);
       logCall(logger, call);
@@ -102,6 +95,9 @@ function servedBackend(backend: Backend, metrics: ServiceMetrics | null, logger:
     wasReady = isReady;
     return readiness;
   };
+  let asked: ReturnType<Backend["readiness"]> | null = null;
+  const askReadiness: Backend["readiness"] = async (query) =>
+    told(await backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })));
   return {
     ...backend,
     get settings() {
@@ -112,11 +108,9 @@ function servedBackend(backend: Backend, metrics: ServiceMetrics | null, logger:
       metrics?.ingested(reply);
       return reply;
     },
-    // A store that cannot be opened is the answer, not a fault of the question.
-    readiness: async (query) =>
-      told(
-        await backend.readiness(query).catch((error: unknown) => ({ isReady: false, reasons: [sentenceOf(error)] })),
-      ),
+    // A store that cannot be opened is the answer, not a fault of the question. Anybody may ask, so those who ask at
+    // once share one answer, and take no places from those who send events.
+    readiness: (query) => (asked ??= askReadiness(query).finally(() => (asked = null))),
   };
 }
 

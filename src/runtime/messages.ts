@@ -36,6 +36,8 @@ export interface BackendCall {
   readonly call: number;
   readonly name: string;
   readonly argument: unknown;
+  /** Milliseconds UTC: nobody waits any more after this, so what was not begun by then is left alone. */
+  readonly until: number;
 }
 
 /** How a call went. */

@@ -24,6 +24,8 @@ export interface MeterRouterOptions {
   readonly onNotice: (notice: Notice) => void;
   /** Before every path, where nobody who mounts the handler cuts it off. */
   readonly basePath: string;
+  /** Whether programs of this machine need no key as long as there never was one. */
+  readonly openOnLoopback: boolean;
 }
 
 /** A handler whose calls are never metered themselves. */

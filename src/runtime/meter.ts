@@ -46,10 +46,20 @@ export interface Meter {
   stripeWebhook(): StripeWebhookHandler;
   /**
    * The HTTP API over the same database: events in, meters, usage out. `app.use("/meterbook", meter.router())`, before
-   * express.json(). Its own calls are not metered. Without any API key it answers only programs of this machine.
-   * `basePath`: what stands before every path where nobody cuts it off, as in plain node:http.
+   * express.json(). Its own calls are not metered. Every call needs an API key: `meterbook keys create`.
    */
-  router(options?: { readonly basePath?: string }): ApiHandler;
+  router(options?: RouterOptions): ApiHandler;
+}
+
+/** Options of `meter.router()`. */
+interface RouterOptions {
+  /** What stands before every path where nobody cuts it off, as in plain node:http. */
+  readonly basePath?: string;
+  /**
+   * Lets programs of this machine in without a key until there is the first one; false when absent. Not for an app behind a
+   * proxy on the same machine: through it everybody seems to be of this machine.
+   */
+  readonly openOnLoopback?: boolean;
 }
 
 const FLUSH_TIMEOUT_MS = 10_000;
@@ -146,8 +156,7 @@ function assemble(
     onRestart: () => hand?.handAgain(),
   });
   hand?.start(link);
-  const makeRouter = (basePath: string): MeterRouter =>
-    meterRouter({ settings, link, logger, onNotice: notice, basePath });
+  const makeRouter: MakeRouter = (given) => meterRouter({ settings, link, logger, onNotice: notice, ...given });
   return new RunningMeter({ capture, journal, link, hand, notice, makeRouter }).api();
 }
 
@@ -157,8 +166,10 @@ interface MeterParts {
   readonly link: WorkerLink;
   readonly hand: HandOver | null;
   readonly notice: (notice: Notice) => void;
-  readonly makeRouter: (basePath: string) => MeterRouter;
+  readonly makeRouter: MakeRouter;
 }
+
+type MakeRouter = (options: Required<RouterOptions>) => MeterRouter;
 
 /** One app process's side of the chain, from the first request to the end of close(). */
 class RunningMeter {
@@ -167,7 +178,7 @@ class RunningMeter {
   readonly #link: WorkerLink;
   readonly #hand: HandOver | null;
   readonly #notice: (notice: Notice) => void;
-  readonly #makeRouter: (basePath: string) => MeterRouter;
+  readonly #makeRouter: MakeRouter;
   readonly #routers: MeterRouter[] = [];
   #closing: Promise<void> | null = null;
   #isClosed = false;
@@ -203,12 +214,13 @@ class RunningMeter {
       stats: () => this.#capture.stats(),
       stripeWebhook: () =>
         stripeWebhookHandler({ take: (call) => this.#link.takeWebhook(call), onNotice: this.#notice }),
-      router: ({ basePath = "" }: { readonly basePath?: string } = {}) => this.#router(basePath),
+      router: ({ basePath = "", openOnLoopback = false }: RouterOptions = {}) =>
+        this.#router({ basePath, openOnLoopback }),
     });
   }
 
-  #router(basePath: string): ApiHandler {
-    const router = this.#makeRouter(basePath);
+  #router(options: Required<RouterOptions>): ApiHandler {
+    const router = this.#makeRouter(options);
     this.#routers.push(router);
     return router.handler;
   }

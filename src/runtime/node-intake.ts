@@ -8,8 +8,13 @@ import type { RegistryTools } from "../engine/registry/registry-tools.ts";
 import type { MeterNode } from "./node.ts";
 
 /** The queue of what is sent to this process: calls that come together share one commit. */
-export function nodeQueue({ store, counting }: MeterNode, { clock, attribution }: RegistryTools): CommitQueue {
+export function nodeQueue(node: MeterNode, { clock, attribution }: RegistryTools): CommitQueue {
+  const { store, counting } = node;
   return commitQueue({
+    sent: () => {
+      const { inflatedBytes, batchEvents, eventBytes } = node.settings.server.limits;
+      return { bodyBytes: inflatedBytes, events: batchEvents, eventLength: eventBytes };
+    },
     store,
     clock,
     counting: (work) => counting(async (catalog) => work(catalog, await attribution())),

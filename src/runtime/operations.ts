@@ -98,7 +98,7 @@ const OPERATIONS: Operations = {
   readiness: writes(async ({ probe }) => {
     await probe();
     return { isReady: true, reasons: [] };
-  }),
+  }, limits.readinessTimeoutMs),
   explainEvent: reads(async ({ store, catalog }, { id, source }) => explainEvent(store, await catalog(), id, source)),
   heldUsage: reads(async ({ store }, { limit }) => ({
     events: await store.held({ order: "newest", limit }),

@@ -1,4 +1,5 @@
 import { MeterbookError, type ErrorCode } from "../core/errors.ts";
+import { systemClock } from "./system.ts";
 
 export interface PendingCallsOptions {
   /** Calls under way; one more is refused with METER_SERVER_BUSY. */
@@ -27,8 +28,11 @@ export class PendingCalls {
     return this.#waiting.size;
   }
 
-  /** `send` gets the call's number and says whether it was sent. METER_SERVER_BUSY when it was not, or is late. */
-  ask(send: (call: number) => boolean, timeoutMs: number): Promise<unknown> {
+  /**
+   * `send` gets the call's number and until when somebody waits for it, and says whether it was sent. METER_SERVER_BUSY
+   * when it was not, or is late.
+   */
+  ask(send: (call: number, until: number) => boolean, timeoutMs: number): Promise<unknown> {
     if (this.#waiting.size >= this.#options.callsMax)
       return Promise.reject(busyError("Too many calls are under way; nothing of this one was begun."));
     const call = ++this.#last;
@@ -37,7 +41,8 @@ export class PendingCalls {
       this.#waiting.set(call, { resolve, reject, timer: setTimeout(late, timeoutMs) });
       if (this.#waiting.size === 1) this.#options.onWaiting(true);
       try {
-        if (!send(call)) this.fail(call, busyError("The store's thread is starting; nothing of the call was begun."));
+        if (!send(call, systemClock.now() + timeoutMs))
+          this.fail(call, busyError("The store's thread is starting; nothing of the call was begun."));
       } catch (error) {
         this.fail(call, error instanceof Error ? error : new Error(String(error)));
       }

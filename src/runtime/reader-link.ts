@@ -54,7 +54,7 @@ export function startReader(given: Settings, onNotice: (notice: Notice) => void)
   });
   return {
     call: (name, argument, timeoutMs) =>
-      calls.ask((call) => reader.post({ kind: "call", call, name, argument }), timeoutMs),
+      calls.ask((call, until) => reader.post({ kind: "call", call, name, argument, until }), timeoutMs),
     adopt: (edited) => {
       settings = edited;
       reader.post({ kind: "adopt", settings });

@@ -6,6 +6,7 @@ import type { BackendCall, FromReader, ReaderOrder, ToReader } from "./messages.
 import { bucketWidthMs } from "./node.ts";
 import { runReading } from "./operations.ts";
 import { sentFailure } from "./sent-failure.ts";
+import { systemClock } from "./system.ts";
 
 /** The thread that answers questions from the database, so that a long one keeps no event waiting. */
 const order: ReaderOrder = workerData;
@@ -36,7 +37,9 @@ async function open(): Promise<ReaderHost> {
   return readerHost({ settings: () => settings, store });
 }
 
-async function answer({ call, name, argument }: BackendCall): Promise<void> {
+async function answer({ call, name, argument, until }: BackendCall): Promise<void> {
+  // Callers that gave up must not keep those waiting who come after them.
+  if (systemClock.now() > until) return;
   try {
     const given = await runReading(await ready(), name, argument);
     say({ kind: "answer", call, answer: given }, ownBuffers(given));

@@ -63,7 +63,7 @@ class Link implements WorkerLink {
   #isFailing = false;
   /** The store was open once: its file is there. */
   #isReady = false;
-  readonly #onReady: (() => void)[] = [];
+  readonly #onReady = new Set<() => void>();
   #order: WorkerOrder;
 
   constructor(options: WorkerLinkOptions) {
@@ -116,18 +116,24 @@ class Link implements WorkerLink {
   ready(timeoutMs: number): Promise<void> {
     if (this.#isReady) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const late = (): void => reject(busyError("The store is not open yet."));
-      const timer = setTimeout(late, timeoutMs);
-      this.#onReady.push(() => {
+      const opened = (): void => {
         clearTimeout(timer);
         resolve();
-      });
+      };
+      const timer = setTimeout(() => {
+        this.#onReady.delete(opened);
+        reject(busyError("The store is not open yet."));
+      }, timeoutMs);
+      this.#onReady.add(opened);
     });
   }
 
   call(name: string, argument: unknown, timeoutMs: number): Promise<unknown> {
     if (this.#closed) return Promise.reject(busyError("The service is closing; nothing of the call was begun."));
-    return this.#calls.ask((call) => this.#worker.post({ kind: "call", call, name, argument }), timeoutMs);
+    return this.#calls.ask(
+      (call, until) => this.#worker.post({ kind: "call", call, name, argument, until }),
+      timeoutMs,
+    );
   }
 
   async adopt(settings: Settings, from: number): Promise<void> {
@@ -172,7 +178,8 @@ class Link implements WorkerLink {
         this.#order = { ...this.#order, adoptFrom: null };
         this.#isFailing = false;
         this.#isReady = true;
-        for (const onReady of this.#onReady.splice(0)) onReady();
+        for (const onReady of this.#onReady) onReady();
+        this.#onReady.clear();
         return this.#worker.works();
       case "notice":
         return this.#options.onNotice(message.notice);

@@ -89,7 +89,8 @@ port.on("message", (message: ToWorker) => {
       void webhook(message).then((reply) => say({ kind: "webhook", call: message.call, ...reply }));
       break;
     case "call":
-      take(message.call, () => serve(message));
+      // Whoever gave up was told that nothing is certain, and asks again: doing it now would only keep others waiting.
+      if (systemClock.now() <= message.until) take(message.call, () => serve(message));
       break;
     case "adopt":
       take(message.call, () => adopt(message.settings, message.from));

@@ -4,7 +4,8 @@ import type { ServerSettings } from "../config/settings.ts";
 import { limits } from "../engine/limits.ts";
 import type { KeyLimits } from "../engine/registry/api-keys.ts";
 import type { CustomerTokens } from "../engine/registry/customer-tokens.ts";
-import { readCredentials } from "./credentials.ts";
+import type { PortalToken } from "../engine/registry/portal-tokens.ts";
+import { readCredentials, type Credentials } from "./credentials.ts";
 import type { KnownKeys } from "./key-ring.ts";
 import { isOwnMachine } from "./open-access.ts";
 import { NOT_THERE, type Problem } from "./problem.ts";
@@ -20,13 +21,15 @@ export type Admission =
 export interface AccessOptions {
   readonly keys: KnownKeys;
   readonly tokens: CustomerTokens;
+  /** The living portal token with this text; null where there is none. */
+  readonly findPortalToken: (text: string) => Promise<PortalToken | null>;
   readonly limits: ServerSettings["limits"];
   /** Whether programs of this machine need no key as long as there never was one. */
   readonly openOnLoopback: boolean;
 }
 
-const NOBODY: Caller = { author: "nobody", scopes: [], customer: null };
-const LOCAL: Caller = { author: "local", scopes: ["admin"], customer: null };
+const NOBODY: Caller = { author: "nobody", scopes: [], customer: null, portal: null };
+const LOCAL: Caller = { author: "local", scopes: ["admin"], customer: null, portal: null };
 
 /**
  * Decides who may make a call, before anything of it is read but its address: so an answer cannot tell what is there to
@@ -41,6 +44,7 @@ export function admit(
   if (route.access === "open") return { kind: "caller", caller: NOBODY, requests: null, bytes: null };
   const shown = readCredentials(request, query);
   if (shown.kind === "unclear") return refuse({ status: 400, code: "METER_REQUEST_INVALID", detail: shown.message });
+  if (route.access === "portal") return admitPortal(shown, options);
   if (shown.kind === "none") return admitOwnMachine(request, options);
   return shown.text.startsWith("mbt_")
     ? admitCustomer(shown.text, route, options)
@@ -59,7 +63,7 @@ async function admitKey(text: string, route: Route, { keys, limits: standard }: 
   const wanted = route.access === "token" ? "read" : route.access;
   const may = key.scopes.some((scope) => scope === wanted || scope === "admin");
   if (!may) return refuse({ status: 403, code: "METER_FORBIDDEN", detail: `The key has no scope ${wanted}.` });
-  return admitted({ author: `key:${key.id}`, scopes: key.scopes, customer: null }, key.limits, standard);
+  return admitted({ author: `key:${key.id}`, scopes: key.scopes, customer: null, portal: null }, key.limits, standard);
 }
 
 function admitCustomer(
@@ -71,14 +75,24 @@ function admitCustomer(
   if (grant === null) return refuse(unauthorized("The token is not valid, or has expired."));
   if (route.access !== "token") return refuse(NOT_THERE);
   const { customer: id, meters } = grant;
-  const rate = { perSecond: limits.customerCallsPerSecond, burst: limits.customerCallsPerSecond };
-  return {
-    kind: "caller",
-    caller: { author: `token:${id}`, scopes: [], customer: { id, meters } },
-    requests: rate,
-    bytes: null,
-  };
+  const caller = { author: `token:${id}`, scopes: [], customer: { id, meters }, portal: null };
+  return { kind: "caller", caller, requests: CUSTOMERS_RATE, bytes: null };
 }
+
+/** Keys do not open a portal and portal tokens open nothing else, so that a token can never show more than its subject. */
+async function admitPortal(shown: Credentials, { findPortalToken }: AccessOptions): Promise<Admission> {
+  // What cannot be one is not looked up: everybody may try.
+  const token = shown.kind === "bearer" && shown.text.startsWith("mbp_") ? await findPortalToken(shown.text) : null;
+  if (token === null)
+    return refuse(
+      unauthorized("A portal token is wanted; this one may have expired, or been ended.", "meterbook portal"),
+    );
+  const { subject, meters } = token;
+  const caller = { author: `portal:${subject}`, scopes: [], customer: null, portal: { subject, meters } };
+  return { kind: "caller", caller, requests: CUSTOMERS_RATE, bytes: null };
+}
+
+const CUSTOMERS_RATE: Rate = { perSecond: limits.customerCallsPerSecond, burst: limits.customerCallsPerSecond };
 
 const NO_LIMITS: KeyLimits = { requestsPerSecond: null, burst: null, bytesPerSecond: null };
 
@@ -97,11 +111,11 @@ function refuse(problem: Problem): Admission {
   return { kind: "refused", problem };
 }
 
-function unauthorized(detail: string): Problem {
+function unauthorized(detail: string, realm = "meterbook"): Problem {
   return {
     status: 401,
     code: "METER_UNAUTHORIZED",
     detail,
-    headers: { "www-authenticate": 'Bearer realm="meterbook"' },
+    headers: { "www-authenticate": `Bearer realm="${realm}"` },
   };
 }

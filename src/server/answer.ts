@@ -67,6 +67,8 @@ function begin(
   // Host applications name their framework; that is nobody's business here.
   response.removeHeader("x-powered-by");
   const leave: Record<string, string> = isUnread(request) ? { connection: "close" } : {};
+  // Who asks and does not take the answer must not hold it for ever.
+  response.setTimeout(limits.httpAnswerIdleMs, () => response.destroy());
   response.writeHead(status, { ...SECURITY_HEADERS, ...headers, ...leave });
 }
 

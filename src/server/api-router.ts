@@ -7,6 +7,7 @@ import type { MeterTemplate } from "../engine/meters/meter-view.ts";
 import { customerTokens } from "../engine/registry/customer-tokens.ts";
 import { answerProblem } from "./answer.ts";
 import type { Backend } from "./backend.ts";
+import { BodyRoom } from "./body-room.ts";
 import { takeCall, type CallFacts, type Edge } from "./call.ts";
 import { knownKeys } from "./key-ring.ts";
 import { busyProblem } from "./problem.ts";
@@ -66,11 +67,13 @@ export function apiRouter(options: ApiRouterOptions): ApiRouter {
     logger,
     keys,
     rates: new RateLimits(),
+    room: new BodyRoom(limits.httpBodiesBytesMax),
     table: routeTable(routes),
     basePath,
     access: {
       keys,
       tokens,
+      findPortalToken: (text) => backend.findPortalToken({ text }),
       // An edited configuration is put into force while calls are taken.
       get limits() {
         return backend.settings.server.limits;

@@ -1,15 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { isMeterbookError, type ErrorCode } from "../core/errors.ts";
+import { ownMember } from "../core/own-member.ts";
+import { limits } from "../engine/limits.ts";
 import type { Clock, Logger } from "../engine/ports.ts";
 import { admit, type AccessOptions, type Admission } from "./access.ts";
 import { answer, answerProblem } from "./answer.ts";
 import type { Backend } from "./backend.ts";
-import { ENCODINGS, readBody, type BodyReading } from "./body.ts";
+import { ENCODINGS, hasBody, readBody, type BodyLimits, type BodyReading } from "./body.ts";
+import type { BodyClaim, BodyRoom } from "./body-room.ts";
+import { headerLines } from "./credentials.ts";
 import { readJsonBody } from "./json-body.ts";
 import { judgeValues } from "./judged-call.ts";
 import type { KnownKeys } from "./key-ring.ts";
-import { busyProblem, invalidProblem, NOT_THERE, problemOf, type Problem } from "./problem.ts";
+import { busyProblem, invalidProblem, inWords, NOT_THERE, problemOf, type Problem } from "./problem.ts";
 import { readQuery } from "./query-params.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Caller, Route } from "./route.ts";
@@ -26,6 +30,8 @@ export interface Edge {
   readonly table: RouteTable;
   readonly basePath: string;
   readonly access: AccessOptions;
+  /** For the bodies of all calls under way. */
+  readonly room: BodyRoom;
 }
 
 /** What may be told of a call in logs and metrics. */
@@ -42,39 +48,48 @@ export interface CallFacts {
 interface Draft {
   method: string;
   route: string | null;
+  /** How the route's wire tells mistakes beside ours. */
+  mistakesAs: Route["mistakesAs"];
   author: string | null;
   bytes: number;
 }
 
 /** Takes one call from its first header to the last byte of its answer. Never fails: a fault of ours is a 500. */
 export async function takeCall(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<CallFacts> {
-  const facts: Draft = { method: request.method ?? "", route: null, author: null, bytes: 0 };
+  const facts: Draft = { method: request.method ?? "", route: null, mistakesAs: undefined, author: null, bytes: 0 };
+  const claim = edge.room.claim();
   try {
-    const problem = await call(edge, request, response, facts);
-    if (problem !== null) answerProblem(request, response, problem);
+    const problem = await call(edge, { request, response, claim }, facts);
+    if (problem !== null) answerProblem(request, response, inWords(problem, facts.mistakesAs));
   } catch (failure) {
     const problem = problemOf(failure) ?? faultOf(edge, failure, facts);
     const isCustomers = facts.author?.startsWith("token:") === true && problem.status === 404;
-    answerProblem(request, response, isCustomers ? NOT_THERE : problem);
+    answerProblem(request, response, isCustomers ? NOT_THERE : inWords(problem, facts.mistakesAs));
     // Half an answer must not look like a whole one.
     if (!response.writableEnded) response.destroy();
+  } finally {
+    claim.release();
   }
-  return facts;
+  const { method, route, author, bytes } = facts;
+  return { method, route, author, bytes };
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly claim: BodyClaim;
 }
 
 /** Null when it was answered, or nobody waits any more. */
-async function call(
-  edge: Edge,
-  request: IncomingMessage,
-  response: ServerResponse,
-  facts: Draft,
-): Promise<Problem | null> {
+async function call(edge: Edge, exchange: Exchange, facts: Draft): Promise<Problem | null> {
+  const { request, response } = exchange;
   const { path, search } = addressOf(request.url ?? "/", edge.basePath);
   const match = path === null ? ({ kind: "nothing" } as const) : edge.table.find(facts.method, path);
   if (match.kind === "nothing") return NOT_THERE;
   if (match.kind === "method") return notAllowed(match.allow);
   const { route, params } = match;
   facts.route = route.path;
+  facts.mistakesAs = ownMember(route, "mistakesAs");
   const query = readQuery(search);
   const now = edge.clock.now();
   const admission = await admit(request, route, query.ok ? query.values : null, { ...edge.access, now });
@@ -84,7 +99,7 @@ async function call(
   const limited = limitedProblem(edge, admission, now);
   if (limited !== null) return limited;
   if (!query.ok) return invalidProblem("The query has mistakes.", query.mistakes);
-  const body = await bodyOf(edge, request, route, admission, facts);
+  const body = await bodyOf(edge, exchange, route, admission, facts);
   if (body.kind === "left") return null;
   if (body.kind === "refused") return body.problem;
   const judged = judgeValues(route, { params, query: query.values, body: body.value });
@@ -105,25 +120,40 @@ type Admitted = Extract<Admission, { kind: "caller" }>;
 
 async function bodyOf(
   edge: Edge,
-  request: IncomingMessage,
+  { request, claim }: Exchange,
   route: Route,
   admission: Admitted,
   facts: Draft,
 ): Promise<CallBody> {
   if (route.body === undefined && route.rawBody !== true) return { kind: "value", value: undefined };
-  const body = await readBody(request, edge.access.limits);
-  if (body.kind === "bytes") {
-    facts.bytes = body.wireBytes;
-    if (admission.bytes !== null)
-      edge.rates.charge(bytesOf(admission.caller), admission.bytes, body.wireBytes, edge.clock.now());
+  if (hasBody(request) && headerLines(request, "content-type").length > 1)
+    return { kind: "refused", problem: invalidProblem("There are several Content-Type header lines.") };
+  const body = await readBody(request, boundsOf(edge, admission), claim);
+  facts.bytes = body.wireBytes;
+  // Whatever becomes of them: what was refused cost as much to take.
+  if (admission.bytes !== null)
+    edge.rates.charge(bytesOf(admission.caller), admission.bytes, body.wireBytes, edge.clock.now());
+  if (body.kind === "bytes")
     return route.rawBody === true ? { kind: "value", value: body.bytes } : jsonOf(body.bytes, request);
-  }
   if (body.kind === "taken") edge.logger.error({ code: "METER_OPTION_INVALID" }, TAKEN);
   return unreadBody(body);
 }
 
+/** Who holds a token is a stranger, and asks short questions. */
+function boundsOf({ access }: Edge, { caller }: Admitted): BodyLimits {
+  const { bodyBytes, inflatedBytes } = access.limits;
+  if (caller.customer === null && caller.portal === null) return { bodyBytes, inflatedBytes };
+  const most = limits.customerBodyBytesMax;
+  return { bodyBytes: Math.min(bodyBytes, most), inflatedBytes: Math.min(inflatedBytes, most) };
+}
+
 function unreadBody(body: Exclude<BodyReading, { kind: "bytes" }>): CallBody {
-  if (body.kind === "left") return body;
+  if (body.kind === "left") return { kind: "left" };
+  if (body.kind === "full")
+    return {
+      kind: "refused",
+      problem: busyProblem("Other calls hold all the room for bodies; nothing of this one was kept."),
+    };
   if (body.kind === "taken")
     return { kind: "refused", problem: { status: 500, code: "METER_OPTION_INVALID", detail: TAKEN } };
   const headers: Record<string, string> = body.status === 415 ? { "accept-encoding": ENCODINGS } : {};

@@ -34,7 +34,7 @@ export function readCredentials(request: IncomingMessage, query: QueryValues | n
 
 function looksLikeCredential(value: unknown): boolean {
   const texts: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return texts.some((text) => typeof text === "string" && /^mbt?_/.test(text));
+  return texts.some((text) => typeof text === "string" && /^mb[tp]?_/.test(text));
 }
 
 /** Every line of a header, also of those that Node keeps the first of. */

@@ -9,6 +9,7 @@ export type JsonReading =
 
 const QUOTE = 34;
 const BACKSLASH = 92;
+const COMMA = 44;
 
 /** Reads a JSON body; numbers that a double cannot hold come back as their text. */
 export function readJsonBody(bytes: Uint8Array, contentType: string | undefined): JsonReading {
@@ -22,12 +23,8 @@ export function readJsonBody(bytes: Uint8Array, contentType: string | undefined)
     return { ok: false, status: 400, message: "The body is not UTF-8." };
   }
   // Before anything recursive sees it: a parser or a printer that recurses would run out of stack.
-  if (isDeeperThan(text, limits.httpJsonDepthMax))
-    return {
-      ok: false,
-      status: 400,
-      message: `Lists and objects of the body stand more than ${limits.httpJsonDepthMax} deep in one another.`,
-    };
+  const excess = excessOf(text);
+  if (excess !== null) return { ok: false, status: 400, message: excess };
   try {
     return { ok: true, value: parseExactJson(text) };
   } catch {
@@ -42,18 +39,24 @@ function typeFault(contentType: string | undefined): string | null {
   return charset === undefined || /^"?utf-?8"?$/.test(charset) ? null : "The charset is not UTF-8.";
 }
 
-/** Counts brackets outside of texts; of what is no JSON it may say either. */
-function isDeeperThan(text: string, depthMax: number): boolean {
+/** Counts brackets and commas outside of texts; of what is no JSON it may say anything. Null where all is within bounds. */
+function excessOf(text: string): string | null {
   let depth = 0;
+  let values = 1;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       at += 1;
       while (at < text.length && text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
+    } else if (code === COMMA) {
+      values += 1;
+      if (values > limits.httpJsonValuesMax) return `The body has more than ${limits.httpJsonValuesMax} values.`;
     } else if (code === 91 || code === 123) {
       depth += 1;
-      if (depth > depthMax) return true;
+      values += 1;
+      if (depth > limits.httpJsonDepthMax)
+        return `Lists and objects of the body stand more than ${limits.httpJsonDepthMax} deep in one another.`;
     } else if (code === 93 || code === 125) depth -= 1;
   }
-  return false;
+  return null;
 }

@@ -22,7 +22,8 @@ export function judgeValues(route: Route, sent: SentValues): JudgedValues {
     if (schema === undefined) return value;
     const read = schema.safeParse(value);
     if (read.success) return read.data;
-    mistakes.push(...mistakesOf(read.error.issues, place));
+    // One by one: a call that is all mistakes has more of them than a call may have arguments.
+    for (const found of mistakesOf(read.error.issues, place)) mistakes.push(found);
     return undefined;
   };
   const values = {

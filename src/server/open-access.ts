@@ -24,6 +24,8 @@ export function isLoopbackName(host: string): boolean {
 export function isOwnMachine(request: IncomingMessage): boolean {
   const { socket, headers } = request;
   if (!isLoopbackAddress(socket.remoteAddress) || !isLoopbackAddress(socket.localAddress)) return false;
+  // Proxies that add no header speak HTTP/1.0 by default; programs have not for decades.
+  if (request.httpVersion === "1.0") return false;
   if (PROXY_HEADERS.some((name) => headerLines(request, name).length > 0)) return false;
   const [host, ...otherHosts] = headerLines(request, "host");
   if (host === undefined || otherHosts.length > 0 || !isLoopbackName(host)) return false;

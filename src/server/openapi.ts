@@ -30,6 +30,7 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
       securitySchemes: {
         key: { type: "http", scheme: "bearer", description: "An API key: mb_…" },
         token: { type: "http", scheme: "bearer", description: "A customer's token: mbt_…" },
+        portal: { type: "http", scheme: "bearer", description: "A portal token: mbp_…" },
       },
     },
   };
@@ -66,7 +67,8 @@ function operation(route: Route, book: SchemaBook, problem: JsonSchema): object 
     summary,
     ...(description === undefined ? {} : { description }),
     ...(access === "open" ? { security: [] } : access === "token" ? { security: [{ key: [] }, { token: [] }] } : {}),
-    ...(access === "open" || access === "token" ? {} : { "x-scope": access }),
+    ...(access === "portal" ? { security: [{ portal: [] }] } : {}),
+    ...(access === "open" || access === "token" || access === "portal" ? {} : { "x-scope": access }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(content === null ? {} : { requestBody: { required: true, content } }),
     responses: { ...answersOf(route, book), ...problemsOf(route, problem) },

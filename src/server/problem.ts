@@ -103,6 +103,20 @@ export function problemText({ status, code, detail, mistakes = [], instance, mem
   });
 }
 
+/** A problem as a route's wire has it: its mistakes also as `invalid_parameters`, where that is what its clients read. */
+export function inWords(problem: Problem, mistakesAs: "invalid_parameters" | undefined): Problem {
+  if (mistakesAs === undefined || problem.mistakes === undefined || problem.mistakes.length === 0) return problem;
+  const told = problem.mistakes.slice(0, limits.mistakesMax);
+  return { ...problem, members: { ...problem.members, invalid_parameters: told.map(invalidParameter) } };
+}
+
+/** One mistake as OpenMeter's v3 tells it: a path with points, and where it stands. */
+export function invalidParameter({ in: place, pointer, message }: Mistake): object {
+  const steps = pointer.split("/").slice(1);
+  const field = steps.map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~")).join(".");
+  return { field, rule: "invalid", reason: message, source: place ?? "body" };
+}
+
 function sentencesOf({ message, remedy }: MeterbookError): string {
   return remedy === null ? message : `${message} ${remedy}`;
 }

@@ -10,11 +10,13 @@ export type Scope = (typeof SCOPES)[number];
 
 /** Who makes a call. */
 export interface Caller {
-  /** Kept in histories: `key:<prefix>`, `local` on an open loopback service, `token:<customer id>`. */
+  /** Kept in histories: `key:<prefix>`, `local` on an open loopback service, `token:<customer id>`, `portal:<subject>`. */
   readonly author: string;
   readonly scopes: readonly Scope[];
   /** Set for a customer's token: all that it may see is this customer's, and these meters (null = all). */
   readonly customer: { readonly id: string; readonly meters: readonly string[] | null } | null;
+  /** Set for a portal token: all that it may see is this subject's, and these meters (null = all). */
+  readonly portal: { readonly subject: string; readonly meters: readonly string[] | null } | null;
 }
 
 /** One call, with everything that was sent in it judged. */
@@ -44,8 +46,8 @@ export interface RouteDefinition<Params extends z.ZodType, Query extends z.ZodTy
   readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** `/v1/meters/{idOrKey}`: the names in braces are those of `params`. */
   readonly path: string;
-  /** `open`: no key needed. `token`: a key with `read`, or a customer's token. */
-  readonly access: Scope | "open" | "token";
+  /** `open`: no key needed. `token`: a key with `read`, or a customer's token. `portal`: a portal token alone. */
+  readonly access: Scope | "open" | "token" | "portal";
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;
@@ -55,6 +57,8 @@ export interface RouteDefinition<Params extends z.ZodType, Query extends z.ZodTy
   readonly body?: Body;
   /** The body is not parsed: `call.body` is its bytes after inflating. */
   readonly rawBody?: boolean;
+  /** `invalid_parameters`: problems have that member too, as OpenMeter's v3 has it. */
+  readonly mistakesAs?: "invalid_parameters" | undefined;
   /** Media types of a raw body, for the document. */
   readonly accepts?: readonly string[];
   /** By status: what it means, and its schema. Problems (4xx, 5xx) are added to each route. */

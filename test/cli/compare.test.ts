@@ -4,7 +4,8 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { csvLine, plainText, readCsv, safeText } from "../../src/cli/csv.ts";
+import { readCsv } from "../../src/cli/csv.ts";
+import { csvLine, plainText, safeText } from "../../src/core/csv-text.ts";
 import { billedApp, job, THEN, type BilledApp } from "./billed-app.ts";
 
 const FROM = new Date(THEN).toISOString();

@@ -50,7 +50,7 @@ describe("meter.router()", () => {
       const metering = metered();
       const app = express();
       app.use(metering);
-      app.use("/meterbook", metering.router());
+      app.use("/meterbook", metering.router({ openOnLoopback: true }));
       app.get("/work", (_request, response) => void response.send("done"));
       const url = await listening((request, response) => void app(request, response));
       expect(await send(`${url}/meterbook`, [cloudEvent("1"), cloudEvent("2")])).toBe(200);
@@ -66,12 +66,24 @@ describe("meter.router()", () => {
     "serves below a base path in plain node:http, and refuses calls after close()",
     async () => {
       const metering = metered();
-      const router = metering.router({ basePath: "/meterbook" });
+      const router = metering.router({ basePath: "/meterbook", openOnLoopback: true });
       const url = await listening((request, response) => router(request, response));
       expect(await send(`${url}/meterbook`, [cloudEvent("1")])).toBe(200);
       expect((await fetch(`${url}/elsewhere`)).status).toBe(404);
       await metering.close();
       expect(await send(`${url}/meterbook`, [cloudEvent("2")])).toBe(503);
+    },
+    SLOW,
+  );
+
+  it(
+    "needs a key of everybody unless it is asked to be open, since a proxy makes everybody a program of this machine",
+    async () => {
+      const metering = metered();
+      const router = metering.router();
+      const url = await listening((request, response) => router(request, response));
+      expect(await send(url, [cloudEvent("1")])).toBe(401);
+      expect((await fetch(`${url}/healthz`)).status).toBe(200);
     },
     SLOW,
   );

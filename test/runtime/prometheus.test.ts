@@ -21,7 +21,7 @@ async function opened() {
 }
 
 async function askedOf(route: ReturnType<typeof metricsRoute>, backend: Backend): Promise<Reply> {
-  const caller = { author: "local", scopes: [], customer: null };
+  const caller = { author: "local", scopes: [], customer: null, portal: null };
   return route.reply({ backend, caller, params: {}, query: {}, body: undefined, now: 0, request: {} as never });
 }
 

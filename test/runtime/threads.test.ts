@@ -21,10 +21,26 @@ async function nodeBeside({ settings }: Threads): Promise<MeterNode> {
   return node;
 }
 
+const customerOrder = (name: string) => ({ draft: { name }, author: "operator:ann" }) as const;
 const event = (id: string) =>
   ({ source: "s", id, type: "export_done", time: systemClock.now(), company: "acme", user: null }) as const;
 
 describe("the service's threads", () => {
+  it(
+    "begin nothing for which nobody waits any more",
+    async () => {
+      const { link, remote } = threads();
+      await link.ready(SLOW);
+      await expect(link.call("createCustomer", customerOrder("late"), -1)).rejects.toMatchObject({
+        code: "METER_SERVER_BUSY",
+      });
+      await link.call("createCustomer", customerOrder("in time"), SLOW);
+      const { items } = await remote.backend.listCustomers({ page: 1, pageSize: 10, includeDeleted: false });
+      expect(items.map(({ name }) => name)).toEqual(["in time"]);
+    },
+    SLOW,
+  );
+
   it(
     "answer from the database that the writing one makes, and see what was committed just now",
     async () => {

@@ -6,6 +6,7 @@ import { assertSafe, isLoopbackName } from "../../src/server/open-access.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { START } from "../engine/world.ts";
 import { echo, rawCall } from "./echo.ts";
+import { allRoutes } from "./all-routes.ts";
 import { startServer } from "./rig.ts";
 import { hostedBackend } from "./hosted-backend.ts";
 
@@ -56,6 +57,11 @@ describe("a service without keys", () => {
       expect(await head(port, "/v1/status", [host])).toMatch(/^HTTP\/1\.1 200 /);
     },
   );
+
+  it("is closed to a proxy that adds no header, which speaks HTTP/1.0", async () => {
+    const { port } = await startServer();
+    expect(await rawCall(port, "GET /v1/status HTTP/1.0\r\nhost: 127.0.0.1:8888\r\n\r\n")).toMatch(/^HTTP\/1\.1 401 /);
+  });
 
   it("is closed where its host says so", async () => {
     const { url } = await startServer({ openOnLoopback: false });
@@ -191,5 +197,18 @@ describe("a key", () => {
     const read = await key("read");
     expect((await get(`${url}/v1/status`, read)).status).toBe(200);
     expect((await get(`${url}/v1/status`, read)).status).toBe(429);
+  });
+});
+
+describe("a portal token", () => {
+  it("has a bounded number of calls a second, however many tokens its subject has", async () => {
+    const { url, backend } = await startServer({ routes: allRoutes });
+    const order = { subject: "ann", meters: null, expiresInMs: 60_000, author: "operator:ann" };
+    const tokens = [await backend.createPortalToken(order), await backend.createPortalToken(order)];
+    const statuses: number[] = [];
+    for (let call = 0; call <= limits.customerCallsPerSecond; call += 1)
+      statuses.push((await get(`${url}/api/v1/portal/meters/none/query`, tokens[call % 2]?.text ?? null)).status);
+    expect(statuses.slice(0, -1).every((status) => status === 404)).toBe(true);
+    expect(statuses.at(-1)).toBe(429);
   });
 });

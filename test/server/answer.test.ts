@@ -27,6 +27,31 @@ async function* broken(): AsyncGenerator<string> {
 }
 
 describe("an answer", () => {
+  it("of which nothing is taken is given up after a time, and its connection with it", async () => {
+    const responses: http.ServerResponse[] = [];
+    const large = answering("/large", async () => ({
+      status: 200,
+      body: Buffer.alloc(30_000_000),
+      contentType: "x/y",
+    }));
+    const { port } = await startServer({
+      routes: [large],
+      mount: (router) => (request, response) => {
+        responses.push(response);
+        router(request, response);
+      },
+    });
+    const caller = net.connect(port, "127.0.0.1");
+    caller.on("error", () => undefined);
+    caller.write("GET /large HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(caller, "readable");
+    const [response] = responses;
+    expect(response?.socket?.timeout).toBe(limits.httpAnswerIdleMs);
+    response?.socket?.emit("timeout");
+    expect([response?.destroyed, response?.writableFinished]).toEqual([true, false]);
+    caller.destroy();
+  });
+
   it("is kept by nobody, guessed at by nobody, and runs nothing", async () => {
     const { url } = await startServer();
     for (const path of ["/healthz", "/nowhere", "/openapi.json", "/"]) {

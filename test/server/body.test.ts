@@ -2,9 +2,10 @@ import { once } from "node:events";
 import net from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { limits } from "../../src/engine/limits.ts";
+import { allRoutes } from "./all-routes.ts";
 import { bytes, echo, rawCall } from "./echo.ts";
 import { startServer, type Served } from "./rig.ts";
 
@@ -18,6 +19,8 @@ const put = (url: string, body: Uint8Array, headers: Record<string, string> = {}
 const post = (url: string, body: string | Uint8Array, type = "application/json"): Promise<Response> =>
   fetch(`${url}/echo`, { method: "POST", body, headers: { "content-type": type } });
 
+const names = (count: number): string => `{${Array.from({ length: count }, (_, at) => `"${at}":0`).join(",")}}`;
+const spaces = (count: number): Buffer => Buffer.from(`{}${" ".repeat(count)}`);
 const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
 
 describe("a body", () => {
@@ -164,4 +167,100 @@ describe("a body", () => {
     expect(await response.json()).toMatchObject({ detail: expect.stringContaining("before express.json()") });
     expect(logged.map(({ level }) => level)).toEqual(["error"]);
   });
+
+  it("of more values than the bound is refused before it is parsed, also where all of them are unknown members", async () => {
+    const { url } = await startServer({ routes: [echo] });
+    const zipped = (text: string): Promise<Response> =>
+      fetch(`${url}/v1/customers`, {
+        method: "POST",
+        body: gzipSync(text),
+        headers: { "content-type": "application/json", "content-encoding": "gzip" },
+      });
+    expect((await post(url, `[${"0,".repeat(20_000)}0]`)).status).toBe(200);
+    expect(await (await zipped(`[${"0,".repeat(limits.httpJsonValuesMax)}0]`)).json()).toMatchObject({ status: 400 });
+    const many = await (await zipped(names(limits.httpJsonValuesMax + 1))).json();
+    expect(many).toMatchObject({ status: 400, detail: expect.stringContaining("values") });
+    // Commas in texts are no values.
+    expect((await post(url, JSON.stringify(",".repeat(limits.httpJsonValuesMax + 1)))).status).toBe(200);
+  });
+
+  it("that is nothing but mistakes is the caller's mistake, however many there are", async () => {
+    const { url } = await startServer();
+    const text = names(limits.httpJsonValuesMax - 10);
+    const response = await fetch(`${url}/v1/customers`, {
+      method: "POST",
+      body: text,
+      headers: { "content-type": "application/json" },
+    });
+    expect(response.status).toBe(400);
+    expect(Object(await response.json()).errors).toHaveLength(limits.mistakesMax);
+  });
+
+  it("whose type is stated twice is refused: who reads the first and who reads the second would differ", async () => {
+    const { port } = await start();
+    const answer = await rawCall(
+      port,
+      "POST /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\n{}",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*Content-Type/);
+  });
+
+  it("is charged to its key also when it is refused, or its caller leaves", async () => {
+    const { url, port, backend, clock, router } = await start();
+    const draft = { name: "x", scopes: ["ingest"], limits: { bytesPerSecond: 1_000 } } as const;
+    const { text } = await backend.createKey({ draft, author: "operator:ann" });
+    const bomb = gzipSync(Buffer.alloc(4_000 * KIB));
+    const headers = { authorization: `Bearer ${text}` };
+    const refused = await put(url, bomb, { ...headers, "content-encoding": "gzip" });
+    const after = await put(url, Buffer.from("x"), headers);
+    expect([bomb.byteLength > 2_000, refused.status, after.status]).toEqual([true, 413, 429]);
+    clock.advance(60_000);
+    const socket = net.connect(port, "127.0.0.1");
+    socket.write(`PUT /bytes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${text}\r\ncontent-length: 9000\r\n\r\n`);
+    socket.write("x".repeat(8_000), () => socket.destroy());
+    await once(socket, "close");
+    await vi.waitFor(async () => expect((await put(url, Buffer.from(""), headers)).status).toBe(429));
+    await router.close();
+  });
+
+  it("of somebody with a customer's token is a question, and no more", async () => {
+    const { url, backend } = await start({ routes: allRoutes });
+    const { id } = await backend.createCustomer({ draft: { name: "Ann" }, author: "operator:ann" });
+    const issued = await fetch(`${url}/v1/customers/${id}/tokens`, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    });
+    const token = String(Object(await issued.json()).token);
+    const ask = async (body: Uint8Array, more: Record<string, string> = {}): Promise<number> => {
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", ...more };
+      return (await fetch(`${url}/v1/meters/x/query`, { method: "POST", body, headers })).status;
+    };
+    expect(await ask(spaces(1_000))).toBe(404);
+    expect(await ask(spaces(limits.customerBodyBytesMax))).toBe(413);
+    expect(await ask(gzipSync(spaces(limits.customerBodyBytesMax)), { "content-encoding": "gzip" })).toBe(413);
+  });
+
+  it("waits for room where other calls hold it all, and is told to come again", async () => {
+    const { port, url, router } = await startServer({
+      routes: [bytes],
+      hosted: { server: { limits: { bodyBytes: 64 * 1024 * KIB, inflatedBytes: 256 * 1024 * KIB } } },
+    });
+    // One that inflates to most of the room, and is held by a caller who does not finish the next.
+    const held = net.connect(port, "127.0.0.1");
+    held.on("error", () => undefined);
+    const size = 60 * 1024 * KIB;
+    held.write(`PUT /bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${size}\r\n\r\n`);
+    await new Promise<void>((resolve) => held.write(Buffer.alloc(size - 1), () => resolve()));
+    const refused = await put(url, gzipSync(Buffer.alloc(50 * 1024 * KIB)), { "content-encoding": "gzip" });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await put(url, Buffer.from("small"))).status).toBe(200);
+    held.destroy();
+    await vi.waitFor(async () => {
+      const again = await put(url, gzipSync(Buffer.alloc(50 * 1024 * KIB)), { "content-encoding": "gzip" });
+      await again.arrayBuffer();
+      expect(again.status).toBe(200);
+    });
+    await router.close();
+  }, 30_000);
 });

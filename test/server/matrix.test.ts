@@ -4,10 +4,7 @@ import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 
 import type { Route } from "../../src/server/route.ts";
-import { openmeterRoutes } from "../../src/server/openmeter/openmeter-routes.ts";
-import { sessionRoutes } from "../../src/server/routes/sessions.ts";
-import { tenantRoutes } from "../../src/server/routes/tenants.ts";
-import { usageRoutes } from "../../src/server/routes/usage.ts";
+import { allRoutes } from "./all-routes.ts";
 import { METER_TEMPLATES } from "../../src/engine/meters/templates.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { START } from "../engine/world.ts";
@@ -15,7 +12,6 @@ import { caller } from "./caller.ts";
 import { startServer, type Served } from "./rig.ts";
 
 /** All routes of the service as it is served. A new one is in the matrix by being in the table. */
-const FURTHER = [...usageRoutes, ...sessionRoutes, ...tenantRoutes, ...openmeterRoutes];
 const TAKES_BODY = ["POST", "PUT", "PATCH"];
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
 
@@ -56,7 +52,7 @@ async function seen({ port }: Served, { method, path, credential }: Sent): Promi
 }
 
 async function worldOf(): Promise<World> {
-  const served = await startServer({ clock: manualClock(START), routes: FURTHER, templates: METER_TEMPLATES });
+  const served = await startServer({ clock: manualClock(START), routes: allRoutes, templates: METER_TEMPLATES });
   const call = caller(served);
   await call("POST", "/v1/meters", { key: "aaaa_meter", eventType: "prompt", aggregate: "count" });
   await call("POST", "/v1/meters", { key: "bbbb_meter", eventType: "prompt", aggregate: "count" });
@@ -81,7 +77,8 @@ async function worldOf(): Promise<World> {
 }
 
 const isClosed = ({ access }: Route): boolean => access !== "open";
-const isOperators = (route: Route): boolean => isClosed(route) && route.access !== "token";
+const isPortals = ({ access }: Route): boolean => access === "portal";
+const isOperators = (route: Route): boolean => isClosed(route) && route.access !== "token" && !isPortals(route);
 const nameOf = ({ method, path }: Route): string => `${method.toUpperCase()} ${path}`;
 const WHICH = ["own", "other", "missing"] as const;
 
@@ -120,13 +117,7 @@ describe("every route of the service", () => {
   it("is closed, but the ones that are meant to be open", async () => {
     const { served } = await worldOf();
     const open = served.router.routes.filter((route) => !isClosed(route)).map(nameOf);
-    expect(open.toSorted()).toEqual([
-      "GET /",
-      "GET /api/v1/portal/meters/{meterSlug}/query",
-      "GET /healthz",
-      "GET /openapi.json",
-      "GET /readyz",
-    ]);
+    expect(open.toSorted()).toEqual(["GET /", "GET /healthz", "GET /openapi.json", "GET /readyz"]);
     expect(served.router.routes.length).toBeGreaterThan(60);
   });
 
@@ -143,7 +134,10 @@ describe("every route of the service", () => {
     const world = await worldOf();
     for (const scope of ["ingest", "read"] as const) {
       const isOthers = (route: Route): boolean =>
-        isClosed(route) && route.access !== scope && !(scope === "read" && route.access === "token");
+        isClosed(route) &&
+        !isPortals(route) &&
+        route.access !== scope &&
+        !(scope === "read" && route.access === "token");
       const holds = async (route: Route): Promise<boolean> =>
         isOne(await answersOf(world, route, world.keys[scope]), 403);
       expect(await failing(world, isOthers, holds)).toEqual([]);
@@ -165,6 +159,34 @@ describe("every route of the service", () => {
       return isHidden && (await answer("own")).startsWith("[200,");
     };
     expect(await failing(world, ({ access }) => access === "token", holds)).toEqual([]);
+  });
+
+  it("of a portal is opened by a portal token alone, which opens nothing else", async () => {
+    const world = await worldOf();
+    const issued = await caller(world.served, world.keys.admin)("POST", "/api/v1/portal/tokens", {
+      subject: "ann_key",
+      allowedMeterSlugs: ["aaaa_meter"],
+    });
+    const portal = String(issued.at("token"));
+    expect(portal).toMatch(/^mbp_/);
+    expect(world.served.router.routes.filter(isPortals).length).toBeGreaterThan(0);
+    for (const credential of [world.keys.admin, world.token])
+      expect(
+        await failing(world, isPortals, async (route) => isOne(await answersOf(world, route, credential), 401)),
+      ).toEqual([]);
+    const isOthers = (route: Route): boolean => isClosed(route) && !isPortals(route);
+    expect(await failing(world, isOthers, async (route) => isOne(await answersOf(world, route, portal), 401))).toEqual(
+      [],
+    );
+    const holds = async (route: Route): Promise<boolean> => {
+      const [own, other, missing] = await Promise.all(
+        WHICH.map((which) =>
+          seen(world.served, { method: "GET", path: pathOf(world, route, which), credential: portal }),
+        ),
+      );
+      return own?.startsWith("[200,") === true && other?.replace("bbbb", "zzzz") === missing;
+    };
+    expect(await failing(world, isPortals, holds)).toEqual([]);
   });
 
   it("has no other methods than the table's", async () => {

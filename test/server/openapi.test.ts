@@ -1,10 +1,7 @@
 import { validate } from "@readme/openapi-parser";
 import { describe, expect, it } from "vitest";
 
-import { openmeterRoutes } from "../../src/server/openmeter/openmeter-routes.ts";
-import { sessionRoutes } from "../../src/server/routes/sessions.ts";
-import { tenantRoutes } from "../../src/server/routes/tenants.ts";
-import { usageRoutes } from "../../src/server/routes/usage.ts";
+import { allRoutes } from "./all-routes.ts";
 import { startServer } from "./rig.ts";
 
 interface Operation {
@@ -18,7 +15,7 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
 }
 
-const routes = [...usageRoutes, ...sessionRoutes, ...tenantRoutes, ...openmeterRoutes];
+const routes = allRoutes;
 
 describe("the OpenAPI document", () => {
   it("is valid OpenAPI 3.1, and has every route under a name of its own", async () => {

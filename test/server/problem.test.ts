@@ -4,6 +4,7 @@ import { z } from "zod";
 
 import { MeterbookError } from "../../src/core/errors.ts";
 import { route, type Route } from "../../src/server/route.ts";
+import { allRoutes } from "./all-routes.ts";
 import { echo, rawCall } from "./echo.ts";
 import { startServer } from "./rig.ts";
 
@@ -125,5 +126,32 @@ describe("a problem", () => {
     expect(response.status).toBe(404);
     expect(response.headers["set-cookie"]).toBeUndefined();
     expect(logged).toEqual([]);
+  });
+});
+
+describe("a problem of OpenMeter's v3", () => {
+  it("has its mistakes as invalid_parameters too, and one of another wire has not", async () => {
+    const { url } = await startServer({ routes: allRoutes });
+    const post = async (path: string, body: unknown, type = "application/json"): Promise<unknown> =>
+      (
+        await fetch(`${url}${path}`, { method: "POST", body: JSON.stringify(body), headers: { "content-type": type } })
+      ).json();
+    for (const base of ["/api/v3/openmeter", "/v3/openmeter"])
+      expect(await post(`${base}/meters`, { key: "a_meter", name: 1 })).toMatchObject({
+        status: 400,
+        invalid_parameters: expect.arrayContaining([
+          { field: "name", rule: "invalid", reason: expect.stringContaining("string"), source: "body" },
+        ]),
+      });
+    expect(await (await fetch(`${url}/api/v3/openmeter/meters?page[size]=x`)).json()).toMatchObject({
+      invalid_parameters: [{ field: "page.size", source: "query" }],
+    });
+    expect(await post("/v1/meters", { key: 1 })).not.toHaveProperty("invalid_parameters");
+    const sent = { specversion: "1.0", id: "", source: "s", type: "t", subject: "ann" };
+    const type = "application/cloudevents+json";
+    expect(await post("/api/v3/openmeter/events", sent, type)).toMatchObject({
+      invalid_parameters: [{ field: "0.id", source: "body" }],
+    });
+    expect(await post("/api/v1/events", sent, type)).not.toHaveProperty("invalid_parameters");
   });
 });

@@ -15,7 +15,7 @@ import { limits } from "../../engine/limits.ts";
 import { knownModes } from "../../engine/outbox/meter-modes.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
-import { csvLine, safeText } from "../csv.ts";
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import { rangeOf } from "../instants.ts";
 import { unknownMeter } from "../meant.ts";
 import { grouped, instant, visible, type Output } from "../output.ts";

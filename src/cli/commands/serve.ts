@@ -65,7 +65,14 @@ async function serve(options: ServeOptions): Promise<number> {
     onTaken: () => undefined,
     onRestart: () => undefined,
   });
-  const service = await openService({ settings, link, logger, onNotice, basePath: settings.server.basePath });
+  const service = await openService({
+    settings,
+    link,
+    logger,
+    onNotice,
+    basePath: settings.server.basePath,
+    openOnLoopback: true,
+  });
   try {
     return await listenUntilStopped({ options, settings, read, service, logger, stop });
   } finally {

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 
 import { MeterbookError, sentenceOf } from "../../core/errors.ts";
 import { openParquetFile } from "../../runtime/parquet-file.ts";
-import { csvLine, safeText } from "../csv.ts";
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import { giveName, refuseExisting } from "../file-name.ts";
 import { instant } from "../output.ts";
 

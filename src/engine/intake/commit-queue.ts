@@ -7,7 +7,7 @@ import type { Clock, Store } from "../ports.ts";
 import type { Attribution } from "../registry/customer.ts";
 import { acceptCalls } from "./accept.ts";
 import type { EventResult, IngestCall, IngestReply, UsageReport } from "./accepted.ts";
-import { readCall, readUsage, type SentCall } from "./sent-calls.ts";
+import { readCall, readUsage, SENT_BOUNDS, type SentBounds, type SentCall } from "./sent-calls.ts";
 
 export interface CommitQueueOptions {
   readonly store: Store;
@@ -19,6 +19,8 @@ export interface CommitQueueOptions {
   readonly counting: <Result>(work: (catalog: Catalog, attribution: Attribution) => Promise<Result>) => Promise<Result>;
   /** Runs a function soon, after what arrives now was taken in: calls that come together are committed together. */
   readonly defer: (run: () => void) => void;
+  /** What one call may bring now; where left out, what limits says. */
+  readonly sent?: () => SentBounds;
   /** Bounds; where left out, those of limits. */
   readonly bounds?: Partial<CommitBounds>;
 }
@@ -51,7 +53,7 @@ interface Waiting {
 
 /** A queue in front of a store. Its calls keep their order. */
 export function commitQueue(options: CommitQueueOptions): CommitQueue {
-  const { store, clock, counting, defer, bounds = {} } = ownMembers(options);
+  const { store, clock, counting, defer, sent = () => SENT_BOUNDS, bounds = {} } = ownMembers(options);
   const { callsMax = limits.waitingCallsMax, bytesMax = limits.waitingBytesMax } = ownMembers(bounds);
   const { eventsMax = limits.batchEventsMax } = ownMembers(bounds);
   let queue: Waiting[] = [];
@@ -90,10 +92,10 @@ export function commitQueue(options: CommitQueueOptions): CommitQueue {
   return {
     // A full queue refuses before it reads: a busy service must not work for what it cannot take.
     ingest: async (call) =>
-      isFull(call.body.byteLength) ? busy : take(readCall(call, clock.now()), call.body.byteLength),
+      isFull(call.body.byteLength) ? busy : take(readCall(call, clock.now(), sent()), call.body.byteLength),
     report: async (reports) => {
       const size = reports.length * REPORT_BYTES;
-      return isFull(size) ? busy : take(readUsage(reports, clock.now()), size);
+      return isFull(size) ? busy : take(readUsage(reports, clock.now(), sent()), size);
     },
     waiting: () => ({ calls: queue.length, bytes }),
     close: () => {

@@ -22,35 +22,58 @@ export type SentCall =
 /** The source of every event that the simple usage route makes: with it an id is unique among these. */
 const USAGE_SOURCE = "meterbook/usage";
 
-const BOUNDS: CloudEventBounds = {
-  eventsMax: limits.sentEventsMax,
-  eventLengthMax: limits.sentEventLengthMax,
-  depthMax: limits.jsonDepthMax,
-  identifierLengthMax: limits.identifierLengthMax,
+/** What one call may bring, as the operator wants it. */
+export interface SentBounds {
+  /** Bytes of its body after inflating. */
+  readonly bodyBytes: number;
+  readonly events: number;
+  /** Characters of one event. */
+  readonly eventLength: number;
+}
+
+/** Where nobody said otherwise. */
+export const SENT_BOUNDS: SentBounds = {
+  bodyBytes: limits.sentBodyBytesMax,
+  events: limits.sentEventsMax,
+  eventLength: limits.sentEventLengthMax,
 };
 
+function cloudEventBounds({ events, eventLength }: SentBounds): CloudEventBounds {
+  return {
+    eventsMax: events,
+    eventLengthMax: eventLength,
+    depthMax: limits.jsonDepthMax,
+    identifierLengthMax: limits.identifierLengthMax,
+  };
+}
+
 /** Reads the CloudEvents of a call. */
-export function readCall(call: IngestCall, receivedAt: number): SentCall {
+export function readCall(call: IngestCall, receivedAt: number, bounds: SentBounds = SENT_BOUNDS): SentCall {
   const { body, contentType, headers, atomic } = call;
-  if (body.byteLength > limits.sentBodyBytesMax) {
-    const message = `A body has at most ${limits.sentBodyBytesMax} bytes, and this one has ${body.byteLength}.`;
+  if (body.byteLength > bounds.bodyBytes) {
+    const message = `A body has at most ${bounds.bodyBytes} bytes, and this one has ${body.byteLength}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_large", message } };
   }
   const text = decoded(body);
   if (text === null)
     return { kind: "refused", reply: { kind: "refused", why: "not_json", message: "The body is not UTF-8." } };
-  const reading = readCloudEvents({ contentType, headers, text }, BOUNDS);
+  const reading = readCloudEvents({ contentType, headers, text }, cloudEventBounds(bounds));
   if (reading.kind === "refused") return { kind: "refused", reply: reading };
   return { kind: "read", events: reading.events, atomic, brief: ownMember(call, "brief") === true, receivedAt };
 }
 
 /** The events of reports of the simple usage route: type is the meter, subject the tenant, `data.total_usage` the figure. */
-export function readUsage(reports: readonly UsageReport[], receivedAt: number): SentCall {
-  if (reports.length > limits.sentEventsMax) {
-    const message = `A call takes ${limits.sentEventsMax} reports, and this one has ${reports.length}.`;
+export function readUsage(
+  reports: readonly UsageReport[],
+  receivedAt: number,
+  bounds: SentBounds = SENT_BOUNDS,
+): SentCall {
+  if (reports.length > bounds.events) {
+    const message = `A call takes ${bounds.events} reports, and this one has ${reports.length}.`;
     return { kind: "refused", reply: { kind: "refused", why: "too_many", message } };
   }
-  return { kind: "read", events: reports.map(readReport), atomic: false, brief: false, receivedAt };
+  const events = reports.map((report) => readReport(report, bounds));
+  return { kind: "read", events, atomic: false, brief: false, receivedAt };
 }
 
 /** What its route calls the parts of an event. */
@@ -60,7 +83,7 @@ const REPORT_POINTERS: Readonly<Record<string, string>> = Object.assign(Object.c
   "/data": "/metadata",
 });
 
-function readReport(report: UsageReport): ReadEvent {
+function readReport(report: UsageReport, bounds: SentBounds): ReadEvent {
   const { id, tenantId, deviceId, meterId, total, timestamp, metadata, extra } = ownMembers(report);
   const content: Json = {
     ...extra,
@@ -69,7 +92,7 @@ function readReport(report: UsageReport): ReadEvent {
     ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
   };
   const attributes = { specversion: "1.0", id, source: USAGE_SOURCE, type: meterId, subject: tenantId };
-  const read = judgeEvent(attributes, content, BOUNDS);
+  const read = judgeEvent(attributes, content, cloudEventBounds(bounds));
   const figure = parseDecimal(total);
   const found = isFault(figure) ? [{ pointer: "/total", message: `the total cannot be counted: ${figure}` }] : [];
   if (timestamp !== null && !(Math.abs(timestamp) <= INSTANT_MAX && Number.isInteger(timestamp)))

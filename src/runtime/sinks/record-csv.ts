@@ -1,4 +1,4 @@
-import { csvLine, safeText } from "../../cli/csv.ts";
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import type { FinalRecord } from "../../engine/periods/final-records.ts";
 
 const COLUMNS = [

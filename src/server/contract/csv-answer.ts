@@ -1,5 +1,6 @@
-import { instantTexts } from "./instant-text.ts";
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import type { MeterAnswer } from "../../engine/usage/meter-question.ts";
+import { instantTexts } from "./instant-text.ts";
 
 /**
  * An answer as CSV (RFC 4180): window, then customer, subject and labels as far as rows have them, then value and events.
@@ -29,13 +30,5 @@ export function csvAnswer({ rows }: MeterAnswer): string {
     value ?? "",
     String(events),
   ]);
-  return [header, ...lines].map((cells) => `${cells.map(cellText).join(",")}\r\n`).join("");
-}
-
-function cellText(cell: string): string {
-  return /[",\r\n\t]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
-}
-
-function safeText(text: string): string {
-  return /^[=+\-@\t\r']/.test(text) ? `'${text}` : text;
+  return [header, ...lines].map((cells) => `${csvLine(cells)}\r\n`).join("");
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 
 import type { EventResult, IngestCall, IngestReply } from "../../engine/intake/accepted.ts";
+import { invalidParameter } from "../problem.ts";
 import type { Reply } from "../route.ts";
 import { problemReply } from "./reply.ts";
 
@@ -77,11 +78,15 @@ function judged({ results, kept }: Results, accepted: 204 | 202, preference: Pre
       : { status: accepted, ...told };
   }
   const isConflict = counts.rejected === 0;
+  const faults = results.flatMap(faultsOf);
+  // 202 is v3's answer, whose clients read mistakes by this name.
+  const parameters = accepted === 202 ? { members: { invalid_parameters: faults.map(invalidParameter) } } : {};
   return problemReply({
     status: isConflict ? 409 : 400,
     detail: sentence(counts, kept),
     code: isConflict ? "METER_CONFLICT" : "METER_REQUEST_INVALID",
-    extensions: { validationErrors: results.flatMap(faultsOf), ...counts, results },
+    extensions: { validationErrors: faults, ...counts, results },
+    ...parameters,
   });
 }
 
@@ -112,8 +117,15 @@ function sentence({ stored, duplicates, conflicts, rejected }: Counts, kept: boo
   return `Of ${total} events ${stored} were stored and ${duplicates} were there already; ${refusedOnes}. Each is listed in extensions.results.`;
 }
 
+interface Fault {
+  readonly code: string;
+  readonly index: number;
+  readonly pointer: string;
+  readonly message: string;
+}
+
 /** What is wrong with one event, by its place in the body: an event that was sent alone stands at 0. */
-function faultsOf(result: EventResult): readonly object[] {
+function faultsOf(result: EventResult): readonly Fault[] {
   const { index } = result;
   if (result.status === "conflict") {
     const name = `source ${JSON.stringify(result.source)} and id ${JSON.stringify(result.id)}`;

@@ -26,6 +26,8 @@ export const openmeterRoutes: readonly Route[] = [
   ...portalRoutes,
   portalQueryRoute,
   ...infoRoutes,
-  ...V3_BASES.flatMap((base) => [...v3EventRoutes(base), ...v3MeterRoutes(base), ...v3CustomerRoutes(base)]),
+  ...V3_BASES.flatMap((base) => [...v3EventRoutes(base), ...v3MeterRoutes(base), ...v3CustomerRoutes(base)]).map(
+    (route): Route => ({ ...route, mistakesAs: "invalid_parameters" }),
+  ),
   ...laterRoutes,
 ];

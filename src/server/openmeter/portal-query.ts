@@ -1,24 +1,15 @@
-import type { IncomingMessage } from "node:http";
-
 import { z } from "zod";
 
 import { isMeterbookError, MeterbookError } from "../../core/errors.ts";
-import type { PortalToken } from "../../engine/registry/portal-tokens.ts";
-import type { Backend } from "../backend.ts";
-import { readCredentials } from "../credentials.ts";
 import { route, type Route } from "../route.ts";
 import { answerOf, QUERY_ANSWERS } from "./query-routes.ts";
 import { queryParameters, questionOf } from "./query-wire.ts";
-import { problemReply } from "./reply.ts";
 
-/**
- * The question of a subject's own page. Keys do not open it and portal tokens open nothing else, so that a token can
- * never show more than its subject.
- */
+/** The question of a subject's own page. */
 export const portalQueryRoute: Route = route({
   method: "get",
   path: "/api/v1/portal/meters/{meterSlug}/query",
-  access: "open",
+  access: "portal",
   tag: "OpenMeter: portal",
   summary: "Query a meter's usage with a portal token",
   description:
@@ -26,9 +17,8 @@ export const portalQueryRoute: Route = route({
   params: z.object({ meterSlug: z.string() }),
   query: queryParameters.omit({ subject: true, filterCustomerId: true }),
   answers: QUERY_ANSWERS,
-  async reply({ backend, params: { meterSlug }, query, request }) {
-    const token = await tokenOf(backend, request);
-    if (token === null) return UNAUTHORIZED;
+  async reply({ backend, caller: { portal: token }, params: { meterSlug }, query, request }) {
+    if (token === null) throw noMeter(meterSlug);
     if (token.meters !== null && !token.meters.includes(meterSlug)) throw noMeter(meterSlug);
     const { progressId: _, ...asked } = questionOf(meterSlug, query);
     try {
@@ -40,20 +30,6 @@ export const portalQueryRoute: Route = route({
     }
   },
 });
-
-const UNAUTHORIZED = problemReply({
-  status: 401,
-  detail: "A portal token is wanted: Authorization: Bearer <token>. It may have expired, or been ended.",
-  code: "METER_UNAUTHORIZED",
-  extensions: {},
-  headers: { "WWW-Authenticate": 'Bearer realm="meterbook portal"' },
-});
-
-async function tokenOf(backend: Backend, request: IncomingMessage): Promise<PortalToken | null> {
-  const shown = readCredentials(request, null);
-  if (shown.kind === "unclear") throw new MeterbookError("METER_REQUEST_INVALID", shown.message);
-  return shown.kind === "none" ? null : backend.findPortalToken({ text: shown.text });
-}
 
 function noMeter(meter: string): MeterbookError {
   return new MeterbookError("METER_NOT_FOUND", `There is no meter ${JSON.stringify(meter)}.`);

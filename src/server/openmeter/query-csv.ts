@@ -1,3 +1,4 @@
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import type { MeterAnswer } from "../../engine/usage/meter-question.ts";
 import { rfc3339 } from "./instant.ts";
 import { figures, labelOf, ownLabels } from "./query-rows.ts";
@@ -10,8 +11,6 @@ export interface Names {
 
 /** Fraction digits that OpenMeter writes; a figure with more keeps them all. */
 const FRACTION_DIGITS = 6;
-/** A spreadsheet would run a text that begins so as a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
 
 /** A v1 answer as CSV (RFC 4180): window_start, window_end, the subject, the labels, value. */
 export function queryCsv(groupBy: readonly string[], answer: MeterAnswer, names: Names): string {
@@ -35,15 +34,9 @@ export function queryCsv(groupBy: readonly string[], answer: MeterAnswer, names:
       ...(byCustomer ? [row.customer ?? ""] : []),
     ];
     const own = labels.map((label) => labelOf(row, label) ?? "");
-    return [...before, ...[...whose, ...own].map(csvCell), fixed(value)].join(",");
+    return csvLine([...before, ...[...whose, ...own].map(safeText), fixed(value)]);
   });
-  return [head.map(csvCell).join(","), ...lines, ""].join("\r\n");
-}
-
-/** One cell of a table: quoted where it must be, and never a formula. */
-export function csvCell(text: string): string {
-  const safe = FORMULA.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return [csvLine(head.map(safeText)), ...lines, ""].join("\r\n");
 }
 
 /** An exact decimal with at least as many fraction digits as OpenMeter writes; none is ever cut. */

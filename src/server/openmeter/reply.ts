@@ -23,13 +23,23 @@ export interface ProblemAnswer {
   /** Where it is the failure of one of meterbook's codes. */
   readonly code?: ErrorCode;
   readonly extensions: Readonly<Record<string, unknown>>;
+  /** Further members beside these. */
+  readonly members?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The answer of a problem. */
-export function problemReply({ status, detail, code, extensions, headers }: ProblemAnswer): Reply {
+export function problemReply({ status, detail, code, extensions, members, headers }: ProblemAnswer): Reply {
   const known = code === undefined ? {} : { code };
-  const problem = { type: "about:blank", title: STATUS_CODES[status], status, detail, ...known, extensions };
+  const problem = {
+    type: "about:blank",
+    title: STATUS_CODES[status],
+    status,
+    detail,
+    ...known,
+    extensions,
+    ...members,
+  };
   return {
     status,
     body: JSON.stringify(problem),

@@ -1,3 +1,4 @@
+import { csvLine, safeText } from "../../core/csv-text.ts";
 import { z } from "zod";
 
 import type {
@@ -10,7 +11,6 @@ import type {
 import { limits } from "../../engine/limits.ts";
 import type { Customer } from "../../engine/registry/customer.ts";
 import { instant, rfc3339 } from "./instant.ts";
-import { csvCell } from "./query-csv.ts";
 import { figures, labelOf, ownLabels } from "./query-rows.ts";
 import { checkSpan, CUSTOMER_LABEL, nativeLabel } from "./query-wire.ts";
 import { refusal, type WireNames } from "./wire-mistakes.ts";
@@ -129,9 +129,9 @@ export function v3Csv(asked: V3Query, answer: MeterAnswer, customers: ReadonlyMa
       ...(byCustomer ? [row.customer ?? "", customer?.key ?? "", customer?.name ?? ""] : []),
       ...labels.map((label) => labelOf(row, label) ?? ""),
     ];
-    return [rfc3339(row.from), rfc3339(row.to), ...cells.map(csvCell), value].join(",");
+    return csvLine([rfc3339(row.from), rfc3339(row.to), ...cells.map(safeText), value]);
   });
-  return [head.map(csvCell).join(","), ...lines, ""].join("\r\n");
+  return [csvLine(head.map(safeText)), ...lines, ""].join("\r\n");
 }
 
 function dimensionsOf(row: MeterRow, labels: readonly string[]): Readonly<Record<string, string>> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { isMeterbookError } from "../../../src/core/errors.ts";
-import { csvCell, fixed, queryCsv } from "../../../src/server/openmeter/query-csv.ts";
+import { fixed, queryCsv } from "../../../src/server/openmeter/query-csv.ts";
 import { queryText } from "../../../src/server/openmeter/query-rows.ts";
 import { queryBody, queryParameters, questionOf } from "../../../src/server/openmeter/query-wire.ts";
 import { v3Answer, v3Csv, v3Query, v3Question } from "../../../src/server/openmeter/v3-query-wire.ts";
@@ -147,8 +147,9 @@ describe("a v1 answer as CSV", () => {
   });
 
   it("runs nothing in a spreadsheet, and negative figures stay figures", () => {
-    expect(csvCell("=1+1")).toBe("'=1+1");
-    expect(csvCell("@x\n")).toBe('"\'@x\n"');
+    const rows = [meterRow({ subject: "=1+1", group: { model: "@x\n" }, value: "-2" })];
+    const text = queryCsv(["model"], meterAnswer(...rows), { subjects: new Map([["=1+1", "+2"]]) });
+    expect(text.split("\r\n")[1]).toMatch(/,'=1\+1,'\+2,"'@x\n",-2\.000000$/);
     expect(fixed("-2")).toBe("-2.000000");
   });
 });
