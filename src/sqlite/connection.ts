@@ -10,10 +10,10 @@ import { assertLayout, migrate, versionOf } from "./schema.ts";
 /** How long a transaction waits for another process's, milliseconds. */
 const BUSY_TIMEOUT_MS = 10_000;
 /**
- * Pages in the log before they are copied into the file: 64 MiB. Who commits then waits for the copying, so the more
+ * Pages in the log before they are copied into the file: 32 MiB. Who commits then waits for the copying, so the more
  * seldom the better; pages that were written again and again are copied once.
  */
-const CHECKPOINT_PAGES = 16_000;
+const CHECKPOINT_PAGES = 8_000;
 const WAL_BYTES_MAX = 64 * 1024 * 1024;
 
 type Statement<Row> = BetterSqlite3.Statement<unknown[], Row>;
