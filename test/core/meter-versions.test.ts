@@ -75,14 +75,14 @@ describe("a meter of the API", () => {
       expect(nextVersions([api], wanted(wantedMeter), NOW, false)).toEqual({
         add: [],
         aggregateChanged: [],
-        ofApi: [{ key: "sent", api: "sent" }],
+        ofApi: [{ key: "sent", api: "sent", origin: "api" }],
       });
   });
 
   test("stands in the way of another that would be reported under its name, while both are reported", () => {
     const rival = tokenMeter({ key: "other", reportAs: "sent" });
     const both = nextVersions([firstVersion(rival), api], wanted({ ...rival, name: "New" }), NOW, false);
-    expect(both).toEqual({ add: [], aggregateChanged: [], ofApi: [{ key: "other", api: "sent" }] });
+    expect(both).toEqual({ add: [], aggregateChanged: [], ofApi: [{ key: "other", api: "sent", origin: "api" }] });
     expect(nextVersions([api], wanted({ ...rival, report: false }), NOW, false).ofApi).toEqual([]);
     const silent: MeterVersion = { ...api, definition: { ...api.definition, report: false } };
     expect(nextVersions([silent], wanted(rival), NOW, false).ofApi).toEqual([]);
