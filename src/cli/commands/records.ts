@@ -143,7 +143,7 @@ function noteResults(reply: RecordsReply, start: number, reasons: Map<string, Re
 
 async function close(node: MeterNode, until: number | undefined, out: Output): Promise<void> {
   const summary = await periodCycle(node, { clock: systemClock, ...(until === undefined ? {} : { until }) });
-  if (summary === null) return out.line("The configuration has nothing to close.");
+  if (summary === null) return out.hint("The configuration has nothing to close.");
   if (out.json) return out.record(summary);
   const { closing, emission } = summary;
   out.line(
