@@ -35,7 +35,7 @@ export function purgeCommand(): Command {
         const plan = await purge(true);
         if (options.dryRun === true || plan.meters === 0) return show(plan, out);
         if (options.yes !== true && !(await isWanted(plan, out))) {
-          out.line("Nothing was deleted.");
+          out.hint("Nothing was deleted.");
           return 1;
         }
         return show(await purge(false), out);
