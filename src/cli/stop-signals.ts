@@ -44,3 +44,25 @@ export function stopSignal(): Stop {
   });
   return { exit: () => exit, came };
 }
+
+/** Waits for SIGHUP, by which a person asks that the configuration is read again. */
+export interface HangUps {
+  /** Calls back at each one, at once where some came before: they count as one. */
+  readonly take: (onHangUp: () => void) => void;
+  /** From now on they do nothing. */
+  readonly ignore: () => void;
+}
+
+/** From now on no SIGHUP ends the process, as it would by itself: neither before anybody can take it, nor at the end. */
+export function hangUps(): HangUps {
+  let hasCome = false;
+  let call = (): void => void (hasCome = true);
+  process.on("SIGHUP", () => call());
+  return {
+    take: (onHangUp) => {
+      call = onHangUp;
+      if (hasCome) onHangUp();
+    },
+    ignore: () => void (call = () => undefined),
+  };
+}

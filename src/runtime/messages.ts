@@ -68,6 +68,8 @@ export type FromWorker =
   | BackendAnswer
   /** The store is open. */
   | { readonly kind: "ready" }
+  /** It cannot be opened, now; it is tried again. */
+  | { readonly kind: "unopened"; readonly failure: SentFailure }
   | { readonly kind: "done"; readonly call: number; readonly error: string | null }
   | ({ readonly kind: "webhook"; readonly call: number } & WebhookReply)
   | { readonly kind: "taken"; readonly lines: number }

@@ -14,7 +14,10 @@ export interface WorkerLink {
   sendLines(lines: readonly string[]): void;
   /** Has the worker take a webhook call. Rejects when it died or did not answer in time: Stripe makes the call again. */
   takeWebhook(call: WebhookCall): Promise<WebhookReply>;
-  /** Resolves when the store is open. METER_SERVER_BUSY when it is not by then. */
+  /**
+   * Resolves when the store is open, or was once. Where it never was, rejects with what its opening failed with, at once,
+   * although it is tried again; METER_SERVER_BUSY when nothing is known by then.
+   */
   ready(timeoutMs: number): Promise<void>;
   /** One call of the Backend. METER_SERVER_BUSY when it is not answered in time, or the worker died meanwhile. */
   call(name: string, argument: unknown, timeoutMs: number): Promise<unknown>;
@@ -63,7 +66,9 @@ class Link implements WorkerLink {
   #isFailing = false;
   /** The store was open once: its file is there. */
   #isReady = false;
-  readonly #onReady = new Set<() => void>();
+  /** Why it was never open; null before the first try is over. */
+  #unopened: Error | null = null;
+  readonly #onFirst = new Set<(failure: Error | null) => void>();
   #order: WorkerOrder;
 
   constructor(options: WorkerLinkOptions) {
@@ -115,16 +120,16 @@ class Link implements WorkerLink {
 
   ready(timeoutMs: number): Promise<void> {
     if (this.#isReady) return Promise.resolve();
+    if (this.#unopened !== null) return Promise.reject(this.#unopened);
     return new Promise((resolve, reject) => {
-      const opened = (): void => {
+      const settle = (failure: Error | null): void => {
         clearTimeout(timer);
-        resolve();
+        this.#onFirst.delete(settle);
+        if (failure === null) resolve();
+        else reject(failure);
       };
-      const timer = setTimeout(() => {
-        this.#onReady.delete(opened);
-        reject(busyError("The store is not open yet."));
-      }, timeoutMs);
-      this.#onReady.add(opened);
+      const timer = setTimeout(() => settle(busyError("The store is not open yet.")), timeoutMs);
+      this.#onFirst.add(settle);
     });
   }
 
@@ -152,7 +157,15 @@ class Link implements WorkerLink {
     }
   }
 
+  #tried(failure: Error | null): void {
+    if (this.#isReady) return;
+    this.#isReady = failure === null;
+    this.#unopened = failure;
+    for (const settle of this.#onFirst) settle(failure);
+  }
+
   #failed(error: unknown): void {
+    this.#tried(storeError(`The worker thread failed: ${sentenceOf(error)}.`));
     if (this.#isFailing) return;
     this.#isFailing = true;
     this.#options.onNotice({
@@ -177,10 +190,10 @@ class Link implements WorkerLink {
         // A worker that is started again must not undo what a newer app has put into force meanwhile.
         this.#order = { ...this.#order, adoptFrom: null };
         this.#isFailing = false;
-        this.#isReady = true;
-        for (const onReady of this.#onReady) onReady();
-        this.#onReady.clear();
+        this.#tried(null);
         return this.#worker.works();
+      case "unopened":
+        return this.#tried(receivedFailure(message.failure));
       case "notice":
         return this.#options.onNotice(message.notice);
       case "taken":

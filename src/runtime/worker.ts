@@ -51,13 +51,18 @@ function ready(): Promise<MeterNode> {
 }
 
 async function open(): Promise<MeterNode> {
-  node = await openNode({
-    settings,
-    clock: systemClock,
-    ownWriter: order.ownWriter,
-    adoptFrom: order.adoptFrom,
-    onNotice: (notice) => say({ kind: "notice", notice }),
-  });
+  try {
+    node = await openNode({
+      settings,
+      clock: systemClock,
+      ownWriter: order.ownWriter,
+      adoptFrom: order.adoptFrom,
+      onNotice: (notice) => say({ kind: "notice", notice }),
+    });
+  } catch (error) {
+    say({ kind: "unopened", failure: sentFailure(error) });
+    throw error;
+  }
   say({ kind: "ready" });
   return node;
 }

@@ -1,5 +1,6 @@
-import type { z } from "zod";
+import { z } from "zod";
 
+import { closestTo } from "../config/suggestion.ts";
 import { limits } from "../engine/limits.ts";
 import type { Mistake } from "./problem.ts";
 import type { Route } from "./route.ts";
@@ -20,10 +21,14 @@ export function judgeValues(route: Route, sent: SentValues): JudgedValues {
   const mistakes: Mistake[] = [];
   const judge = (schema: z.ZodType | undefined, value: unknown, place: Mistake["in"]): unknown => {
     if (schema === undefined) return value;
-    const read = schema.safeParse(value);
+    const known: KnownNames = new Map();
+    const read = schema.safeParse(value, { error: (issue) => noteNames(known, issue) });
     if (read.success) return read.data;
-    // One by one: a call that is all mistakes has more of them than a call may have arguments.
-    for (const found of mistakesOf(read.error.issues, place)) mistakes.push(found);
+    // One by one: of a call that is all mistakes only so many are worth the work.
+    for (const found of mistakesOf(read.error.issues, { place, known }, [])) {
+      if (mistakes.length >= limits.mistakesMax) break;
+      mistakes.push(found);
+    }
     return undefined;
   };
   const values = {
@@ -32,20 +37,49 @@ export function judgeValues(route: Route, sent: SentValues): JudgedValues {
     body: route.rawBody === true ? sent.body : judge(route.body, sent.body, undefined),
   };
   if (mistakes.length === 0) return { ok: true, values };
-  return { ok: false, mistakes: mistakes.slice(0, limits.mistakesMax) };
+  return { ok: false, mistakes };
 }
 
 type Issue = z.core.$ZodIssue;
 
-function mistakesOf(issues: readonly Issue[], place: Mistake["in"], base: readonly PropertyKey[] = []): Mistake[] {
-  return issues.flatMap((issue) => {
+/** Of an object with unknown members, by the list of them: the names that it could have had. */
+type KnownNames = Map<readonly string[], readonly string[]>;
+
+interface Judged {
+  readonly place: Mistake["in"];
+  readonly known: KnownNames;
+}
+
+/** So many names are told to somebody who wrote none like them. */
+const NAMES_TOLD_MAX = 8;
+
+/** The issue itself forgets its schema. It keeps its own words. */
+function noteNames(known: KnownNames, issue: z.core.$ZodRawIssue): undefined {
+  if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject)
+    known.set(issue.keys, Object.keys(issue.inst.shape));
+}
+
+function* mistakesOf(issues: readonly Issue[], judged: Judged, base: readonly PropertyKey[]): Generator<Mistake> {
+  const { place, known } = judged;
+  for (const issue of issues) {
     const path = [...base, ...issue.path];
-    if (issue.code === "unrecognized_keys")
-      return issue.keys.map((key) => mistake(place, [...path, key], "there is no such member here"));
+    if (issue.code === "unrecognized_keys") {
+      const names = known.get(issue.keys) ?? [];
+      for (const key of issue.keys) yield mistake(place, [...path, key], unknownName(key, names, place));
+      continue;
+    }
     const nearest = issue.code === "invalid_union" ? nearestVariant(issue.errors) : null;
-    if (nearest !== null) return mistakesOf(nearest, place, path);
-    return [mistake(place, path, sentence(issue.message))];
-  });
+    if (nearest !== null) yield* mistakesOf(nearest, judged, path);
+    else yield mistake(place, path, sentence(issue.message));
+  }
+}
+
+function unknownName(key: string, names: readonly string[], place: Mistake["in"]): string {
+  const said = `there is no such ${place === "query" ? "parameter" : "member"} here`;
+  const near = closestTo(key, names);
+  if (near !== undefined) return `${said}. Did you mean "${near}"?`;
+  if (names.length === 0 || names.length > NAMES_TOLD_MAX) return said;
+  return `${said}; known: ${names.join(", ")}`;
 }
 
 /** Of a choice the variant that fits best is what was meant: the one whose faults lie deepest, then the one with fewest. */

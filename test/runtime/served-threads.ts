@@ -22,8 +22,7 @@ export function settingsIn(directory: string): Settings {
 }
 
 /** The service's two threads, real ones, over a database in a folder of their own. Needs `dist`. */
-export function threads(yaml = CHAT_YAML): Threads {
-  const directory = workspace(yaml);
+export function threads(yaml = CHAT_YAML, directory = workspace(yaml)): Threads {
   const settings = settingsIn(directory);
   const notices: Notice[] = [];
   const onNotice = (notice: Notice): void => void notices.push(notice);

@@ -1,3 +1,6 @@
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { ingest } from "../../src/engine/ingest/ingest.ts";
@@ -5,6 +8,7 @@ import { writerHost } from "../../src/runtime/host.ts";
 import { localBackend } from "../../src/runtime/local-backend.ts";
 import { openNode, type MeterNode } from "../../src/runtime/node.ts";
 import { systemClock } from "../../src/runtime/system.ts";
+import { CHAT_YAML, workspace } from "../cli/cli.ts";
 import { threads, type Threads } from "./served-threads.ts";
 
 const SLOW = 60_000;
@@ -174,6 +178,28 @@ describe("the service's threads", () => {
       expect(order).toEqual(["event", "meter"]);
       const { rows } = await backend.queryMeter({ meter: "made", window: null, zone: "UTC", groupBy: [], fill: false });
       expect(rows.map(({ value }) => value)).toEqual(["10001"]);
+    },
+    SLOW,
+  );
+
+  it(
+    "say at once why the database cannot be opened, and open it when it can be",
+    async () => {
+      const directory = workspace(CHAT_YAML);
+      const path = join(directory, "meter.db");
+      mkdirSync(path);
+      const { link, remote } = threads(CHAT_YAML, directory);
+      const refusal = { code: "METER_STORE_UNREADABLE", message: expect.stringContaining("it is a directory") };
+      await expect(link.ready(SLOW)).rejects.toMatchObject(refusal);
+      await expect(remote.backend.exportEvents({ afterSeq: 0, limit: 1 })).rejects.toMatchObject(refusal);
+      rmdirSync(path);
+      const isOpen = (): Promise<boolean> =>
+        link.ready(SLOW).then(
+          () => true,
+          () => false,
+        );
+      await expect.poll(isOpen, { timeout: SLOW }).toBe(true);
+      expect(await remote.backend.exportEvents({ afterSeq: 0, limit: 1 })).toEqual({ events: [], next: null });
     },
     SLOW,
   );

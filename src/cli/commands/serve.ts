@@ -17,7 +17,7 @@ import { watchFile } from "../config-watch.ts";
 import { portOf } from "../instants.ts";
 import { output } from "../output.ts";
 import { settingsFor, type CommonOptions } from "../session.ts";
-import { stopSignal } from "../stop-signals.ts";
+import { hangUps, stopSignal, type HangUps, type Stop } from "../stop-signals.ts";
 
 /** How long answers that are under way, and then the store, may take when the service stops. */
 const STOP_MS = 20_000;
@@ -53,8 +53,10 @@ Example: meterbook serve --port 8888
 Then: curl http://127.0.0.1:8888/v1/events -H 'content-type: application/cloudevents+json' -d '{"specversion":"1.0","id":"1","source":"shell","type":"agent_run","subject":"acme","data":{"agent_name":"summarizer"}}'`;
 
 async function serve(options: ServeOptions): Promise<number> {
+  const asked = hangUps();
   const read = (): Settings => servedSettings(options);
   const settings = read();
+  const isNew = !existsSync(settings.storage.path);
   const stop = stopSignal();
   const isPerson = process.stdout.isTTY === true && options.json !== true;
   const logger = isPerson ? personLogger(options.logLevel) : serviceLogger({ level: options.logLevel });
@@ -74,22 +76,31 @@ async function serve(options: ServeOptions): Promise<number> {
     openOnLoopback: true,
   });
   try {
-    return await listenUntilStopped({ options, settings, read, service, logger, stop });
-  } finally {
-    await putAway(service, link, logger);
+    const exit = await listenUntilStopped({ options, settings, isNew, read, service, logger, stop, asked });
+    await putAway(service, link);
+    logger.info({}, "Stopped: everything that was answered is stored.");
+    return exit;
+  } catch (error) {
+    // What kept it from serving is told, not what follows from that.
+    await putAway(service, link).catch(() => undefined);
+    throw error;
   }
 }
 
 interface Running {
   readonly options: ServeOptions;
   readonly settings: Settings;
+  /** There was no database before. */
+  readonly isNew: boolean;
   readonly read: () => Settings;
   readonly service: Service;
   readonly logger: Logger;
-  readonly stop: ReturnType<typeof stopSignal>;
+  readonly stop: Stop;
+  readonly asked: HangUps;
 }
 
-async function listenUntilStopped({ options, settings, read, service, logger, stop }: Running): Promise<number> {
+async function listenUntilStopped(running: Running): Promise<number> {
+  const { options, settings, read, service, logger, stop, asked } = running;
   const { host, port, basePath } = settings.server;
   await assertServiceSafe(service.backend, host);
   const listener = await listenHttp((request, response) => service.router(request, response), { host, port });
@@ -100,22 +111,21 @@ async function listenUntilStopped({ options, settings, read, service, logger, st
     logger,
   });
   const onHangUp = (): void => void reload();
-  process.on("SIGHUP", onHangUp);
   const file = findConfig({ config: options.config, directory: process.cwd() });
   const unwatch = options.watch === true && file !== null ? watchFile(file, onHangUp) : () => undefined;
-  announce(`${listener.url}${basePath}`, settings, options, logger);
+  announce(`${listener.url}${basePath}`, running);
+  asked.take(onHangUp);
   const exit = await stop.came;
-  process.off("SIGHUP", onHangUp);
+  asked.ignore();
   unwatch();
   logger.info({}, "Stopping: no further calls are taken, those under way are answered.");
   await listener.close(service.close(STOP_MS), STOP_MS);
   return exit;
 }
 
-async function putAway(service: Service, link: WorkerLink, logger: Logger): Promise<void> {
+async function putAway(service: Service, link: WorkerLink): Promise<void> {
   await service.close(STOP_MS);
   await link.close(STOP_MS);
-  logger.info({}, "Stopped: everything that was answered is stored.");
 }
 
 /** The file's settings, with what the command line says instead. */
@@ -130,14 +140,13 @@ function servedSettings(options: ServeOptions): Settings {
   return { ...settings, server: { ...settings.server, host, port } };
 }
 
-function announce(url: string, settings: Settings, options: ServeOptions, logger: Logger): void {
+function announce(url: string, { settings, isNew, options, logger }: Running): void {
   const facts = { url, database: settings.storage.path, meters: settings.meters.length };
   logger.info(facts, `Listening at ${url}`);
   if (process.stdout.isTTY !== true || options.json === true) return;
   const out = output({ json: false });
-  const isNew = existsSync(settings.storage.path) ? "" : " (new)";
   out.line(`  meterbook  ${url}          (^C to stop)`);
-  out.line(`  database   ${settings.storage.path}${isNew}`);
+  out.line(`  database   ${settings.storage.path}${isNew ? " (new)" : ""}`);
   out.line("");
   out.line(`  curl ${url}/v1/status`);
   out.line(
