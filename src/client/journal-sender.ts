@@ -27,6 +27,8 @@ export class JournalSender implements Sender {
   #isTroubled = false;
   #running: Promise<boolean> | null = null;
   #cancelTimer: (() => void) | null = null;
+  /** What the journal gave out and nothing has become of yet. It goes first: what was settled before it is settled once. */
+  #left: Parcel[] = [];
 
   constructor(
     options: AttemptOptions,
@@ -75,6 +77,7 @@ export class JournalSender implements Sender {
     await this.#running;
     this.#cancelTimer?.();
     this.#cancelTimer = null;
+    if (this.#left.length > 0) this.#journal.rollback();
     await this.#journal.close();
     return isSent;
   }
@@ -102,11 +105,13 @@ export class JournalSender implements Sender {
     let isEmpty = false;
     let isStuck = false;
     while (!isEmpty && !isStuck) {
-      const events = this.#journal.next(bounds.journalReadEvents);
-      isEmpty = events.length === 0;
-      isStuck = !isEmpty && !(await this.#deliverAll(events));
-      if (isStuck) this.#journal.rollback();
-      else this.#journal.commit();
+      if (this.#left.length === 0) {
+        const events = this.#journal.next(bounds.journalReadEvents);
+        this.#left = events.map((event) => ({ event, text: sentText(event) }));
+      }
+      isEmpty = this.#left.length === 0;
+      isStuck = !isEmpty && !(await this.#deliverLeft());
+      if (!isStuck) this.#journal.commit();
     }
     this.#running = null;
     if (isStuck && !this.#stop.signal.aborted) this.#wait(bounds.journalPauseMs, true);
@@ -114,16 +119,15 @@ export class JournalSender implements Sender {
   }
 
   /** False when it makes no sense to go on now. */
-  async #deliverAll(events: readonly SentEvent[]): Promise<boolean> {
-    const parcels = events.map((event) => ({ event, text: sentText(event) }));
-    for (let at = 0; at < parcels.length;) {
-      const going = parcels.slice(at, at + callLength(parcels.slice(at, at + this.#batch.events), this.#batch));
+  async #deliverLeft(): Promise<boolean> {
+    while (this.#left.length > 0) {
+      const going = this.#left.slice(0, callLength(this.#left.slice(0, this.#batch.events), this.#batch));
       const outcomes = await deliver(this.#options, going, this.#stop.signal);
       for (const [place, outcome] of outcomes.entries()) {
         const event = going[place]?.event;
         if (event === undefined || !this.#settle(event, outcome)) return false;
+        this.#left.shift();
       }
-      at += going.length;
     }
     return true;
   }

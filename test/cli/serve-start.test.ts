@@ -48,7 +48,7 @@ describe("meterbook serve", () => {
       const directory = workspace(null);
       const file = join(directory, "meterbook.yaml");
       // A pipe: who reads the configuration waits for us.
-      execFileSync("mkfifo", [file]);
+      execFileSync("sh", ["-c", `mkfifo "$0"`, file]);
       const starting = served(directory, [], {}, "echo $$ > pid");
       const first = await open(file, "w");
       process.kill(Number(readFileSync(join(directory, "pid"), "utf8")), "SIGHUP");

@@ -99,6 +99,32 @@ it("sets aside what the service refuses for good, tells it, and sends the rest",
   expect(writersIn(folder)).toEqual([]);
 });
 
+it.each([
+  ["by an answer of its own", 1, [{ status: 422 }, { status: 503 }]],
+  ["beside one of which nothing was said", 2, [{ status: 200, body: { results: [{ index: 0, status: "rejected" }] } }]],
+])("sets aside once what was refused %s, although a later one must wait", async (_how, events, answers) => {
+  const service = await startStandIn();
+  service.faults.push(...answers.map((answer) => ({ kind: "answer", ...answer }) as const));
+  const folder = journalFolder();
+  const told: string[] = [];
+  const client = keeping(folder, service.url, {
+    retries: 0,
+    batch: { events, waitMs: 60_000 },
+    onError: (error, event) => told.push(`${error.code} ${event?.id ?? "-"}`),
+  });
+  await client.track({ ...use, id: "bad", data: { reject: true } });
+  await client.track({ ...use, id: "later" });
+  expect(await client.flush()).toBe(false);
+  expect(client.stats()).toEqual({ delivered: 0, failed: 1, waiting: 1 });
+  expect(await client.flush()).toBe(true);
+  expect(told).toEqual(["rejected bad", "unavailable -"]);
+  expect(refusedIn(folder).map(({ event }) => event.id)).toEqual(["bad"]);
+  expect(service.events.map(({ id }) => id)).toEqual(["later"]);
+  expect(client.stats()).toEqual({ delivered: 1, failed: 1, waiting: 0 });
+  await client.close();
+  expect(writersIn(folder)).toEqual([]);
+});
+
 it("does not keep a program waiting for a service that is away", async () => {
   const service = await startStandIn();
   service.always = { kind: "hang" };
