@@ -133,6 +133,7 @@ function attributionOf(companies) {
     companyOf: (subject) => subject,
     customerOf: (company) => byName.get(company) ?? null,
     companiesOf: ({ id, key }) => [key, id],
+    turnsOf: () => [],
     find: (name) => byName.get(name) ?? null,
   };
 }
