@@ -30,7 +30,7 @@ export interface TrackResult {
   readonly id: string;
   /** Empty where it counts, or concerns no meter. */
   readonly held: readonly HeldShare[];
-  /** True when no meter is for its type yet: it is kept there, and a meter made later counts it. */
+  /** True when no meter counts or holds it: it is kept there, and a meter made later can count it. */
   readonly isUnmetered: boolean;
 }
 

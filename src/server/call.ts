@@ -13,7 +13,7 @@ import { headerLines } from "./credentials.ts";
 import { readJsonBody } from "./json-body.ts";
 import { judgeValues } from "./judged-call.ts";
 import type { KnownKeys } from "./key-ring.ts";
-import { busyProblem, invalidProblem, inWords, NOT_THERE, problemOf, type Problem } from "./problem.ts";
+import { busyProblem, inPlace, invalidProblem, inWords, NOT_THERE, problemOf, type Problem } from "./problem.ts";
 import { readQuery } from "./query-params.ts";
 import type { RateLimits } from "./rate-limit.ts";
 import type { Caller, Route } from "./route.ts";
@@ -50,19 +50,28 @@ interface Draft {
   route: string | null;
   /** How the route's wire tells mistakes beside ours. */
   mistakesAs: Route["mistakesAs"];
+  /** Names in the path of a call that has no body; null where it has one. */
+  bodilessNames: readonly string[] | null;
   author: string | null;
   bytes: number;
 }
 
 /** Takes one call from its first header to the last byte of its answer. Never fails: a fault of ours is a 500. */
 export async function takeCall(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<CallFacts> {
-  const facts: Draft = { method: request.method ?? "", route: null, mistakesAs: undefined, author: null, bytes: 0 };
+  const facts: Draft = {
+    method: request.method ?? "",
+    route: null,
+    mistakesAs: undefined,
+    bodilessNames: null,
+    author: null,
+    bytes: 0,
+  };
   const claim = edge.room.claim();
   try {
     const problem = await call(edge, { request, response, claim }, facts);
     if (problem !== null) answerProblem(request, response, inWords(problem, facts.mistakesAs));
   } catch (failure) {
-    const problem = problemOf(failure) ?? faultOf(edge, failure, facts);
+    const problem = inPlace(problemOf(failure) ?? faultOf(edge, failure, facts), facts.bodilessNames);
     const isCustomers = facts.author?.startsWith("token:") === true && problem.status === 404;
     answerProblem(request, response, isCustomers ? NOT_THERE : inWords(problem, facts.mistakesAs));
     // Half an answer must not look like a whole one.
@@ -90,6 +99,7 @@ async function call(edge: Edge, exchange: Exchange, facts: Draft): Promise<Probl
   const { route, params } = match;
   facts.route = route.path;
   facts.mistakesAs = ownMember(route, "mistakesAs");
+  if (route.body === undefined && route.rawBody !== true) facts.bodilessNames = Object.keys(params);
   const query = readQuery(search);
   const now = edge.clock.now();
   const admission = await admit(request, route, query.ok ? query.values : null, { ...edge.access, now });

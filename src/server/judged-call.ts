@@ -53,10 +53,14 @@ interface Judged {
 /** So many names are told to somebody who wrote none like them. */
 const NAMES_TOLD_MAX = 8;
 
-/** The issue itself forgets its schema. It keeps its own words. */
-function noteNames(known: KnownNames, issue: z.core.$ZodRawIssue): undefined {
+/** Whoever left something out sent no `undefined`. */
+const MISSING_CODES: readonly string[] = ["invalid_type", "invalid_value", "invalid_union"];
+
+/** The issue itself forgets its schema and what it is about. It keeps its own words, but for what is missing. */
+function noteNames(known: KnownNames, issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject)
     known.set(issue.keys, Object.keys(issue.inst.shape));
+  return issue.input === undefined && MISSING_CODES.includes(issue.code) ? "is missing" : undefined;
 }
 
 function* mistakesOf(issues: readonly Issue[], judged: Judged, base: readonly PropertyKey[]): Generator<Mistake> {

@@ -103,6 +103,14 @@ export function problemText({ status, code, detail, mistakes = [], instance, mem
   });
 }
 
+/** A problem whose mistakes say where they stand: without a body it is the path, for what is named there, or the query. */
+export function inPlace(problem: Problem, bodilessNames: readonly string[] | null): Problem {
+  if (bodilessNames === null || problem.mistakes === undefined) return problem;
+  const placeOf = ({ in: place, pointer }: Mistake): NonNullable<Mistake["in"]> =>
+    place ?? (bodilessNames.includes(pointer.split("/")[1] ?? "") ? "path" : "query");
+  return { ...problem, mistakes: problem.mistakes.map((mistake) => ({ ...mistake, in: placeOf(mistake) })) };
+}
+
 /** A problem as a route's wire has it: its mistakes also as `invalid_parameters`, where that is what its clients read. */
 export function inWords(problem: Problem, mistakesAs: "invalid_parameters" | undefined): Problem {
   if (mistakesAs === undefined || problem.mistakes === undefined || problem.mistakes.length === 0) return problem;

@@ -72,7 +72,7 @@ describe("events", () => {
     ]);
     expect(none.at("errors.0.pointer")).toMatch(/^\/0\//);
     const atomic = await call("POST", "/v1/events?atomic=true", [event("1", 1), { id: "2" }], CLOUD_EVENTS);
-    expect([atomic.status, atomic.at("kept")]).toEqual([400, false]);
+    expect([atomic.status, atomic.at("kept"), atomic.at("stored")]).toEqual([400, false, 0]);
     expect((await call("GET", "/v1/events")).at("data")).toEqual([]);
   });
 

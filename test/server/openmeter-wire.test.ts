@@ -161,7 +161,7 @@ describe("queries of OpenMeter's wire", () => {
     ]) {
       const answer = await call("GET", `/api/v1/meters/tokens_total/query?${query}`);
       expect(answer).toMatchObject({ status: 400, type: "application/problem+json" });
-      expect(JSON.stringify(answer.json)).toContain(`"/${name}`);
+      expect(JSON.stringify(answer.json)).toContain(`"in":"query","pointer":"/${name}`);
     }
   });
 });

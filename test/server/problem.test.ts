@@ -93,7 +93,7 @@ describe("a problem", () => {
     expect(JSON.parse(response.text)).toMatchObject({
       code,
       detail: "It is so. Do this.",
-      errors: [{ in: "body", pointer: "/x", message: "wrong" }],
+      errors: [{ in: "query", pointer: "/x", message: "wrong" }],
     });
     expect(response.headers["retry-after"]).toBe(status === 503 ? "1" : undefined);
     expect(logged).toEqual([]);

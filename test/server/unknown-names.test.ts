@@ -59,3 +59,40 @@ describe("A name that a call may not have", () => {
     expect([asked.status, toldOf(asked.text).length]).toEqual([400, 100]);
   });
 });
+
+describe("A mistake in a question", () => {
+  const draft = { key: "runs", eventType: "run", aggregate: "count", groupBy: { model: "data.model" } };
+
+  it("stands in the query where that was sent, under the caller's own name", async () => {
+    const { url } = await startServer();
+    await request(url).post("/v1/meters").send(draft);
+    const asked = async (search: string) =>
+      toldOf((await request(url).get(`/v1/meters/runs/query?${search}`)).text).map((told) => told.split(":")[0]);
+    expect(await asked("timeZone=Mars/Olympus")).toEqual(["query /timeZone"]);
+    expect(await asked("from=2026-01-02&to=2026-01-01")).toEqual(["query /to"]);
+    expect(await asked("windowSize=MINUTE&fill&from=2020-01-01&to=2026-01-01")).toEqual(["query /windowSize"]);
+    const posted = await request(url).post("/v1/meters/runs/query").send({ timeZone: "Mars/Olympus" });
+    expect(toldOf(posted.text)[0]).toMatch(/^body \/timeZone: /);
+    const values = await request(url).get("/v1/meters/runs/values/nope");
+    expect(toldOf(values.text)[0]).toMatch(/^path \/label: /);
+  });
+
+  it("is told with the labels that there are, and how several are asked for", async () => {
+    const { url } = await startServer();
+    await request(url).post("/v1/meters").send(draft);
+    const asked = await request(url).get("/v1/meters/runs/query?groupBy=model,subject");
+    expect(toldOf(asked.text)).toEqual([
+      'query /groupBy/0: The meter has no label "model,subject"; known: "subject", "model".  For several labels repeat the parameter, or send a list.',
+    ]);
+  });
+
+  it("that leaves something out is that it is missing", async () => {
+    const { url } = await startServer();
+    const made = await request(url).post("/v1/meters").send({ key: "runs" });
+    expect(toldOf(made.text)).toContain("body /aggregate: is missing");
+    const unnamed = await request(url)
+      .post("/v1/meters")
+      .send({ ...draft, key: undefined });
+    expect(toldOf(unnamed.text)).toEqual(["body /key: is missing"]);
+  });
+});

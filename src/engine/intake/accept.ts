@@ -101,7 +101,7 @@ async function judgeOf(store: Store, catalog: Catalog, attribution: Attribution)
     const event = usageEvent(read.event, attribution, receivedAt);
     if (purgedUntil !== null && event.time < purgedUntil) return tooOld(event);
     const entry = entryOf(catalog, event, store.bucketMs);
-    return { kind: "entry", entry, unmetered: !catalog.isMetered(event.type, event.time) };
+    return { kind: "entry", entry, unmetered: entry.counts.length + entry.holds.length === 0 };
   };
 }
 

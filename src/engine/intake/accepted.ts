@@ -16,7 +16,7 @@ export type EventResult =
       readonly id: string;
       /** Meters that hold their share of it, with the reason; empty where it counts or concerns no meter. */
       readonly held: readonly { readonly meter: string; readonly reason: string; readonly detail: string }[];
-      /** True when no meter is for its type: it is kept, and a meter made later counts it. */
+      /** True when no meter counts or holds it: it is kept, and a meter made later can count it. */
       readonly unmetered: boolean;
     }
   | {

@@ -56,7 +56,7 @@ export async function judgeQuestion(
   const windows = windowsOf(question, mistakes);
   const known = await knownLabels(store, meter, [...groupBy, ...Object.keys(filters)]);
   for (const [place, label] of groupBy.entries())
-    if (label !== "customer" && !known.has(label)) mistakes.push(unknownLabel(`/groupBy/${place}`, label, known));
+    if (label !== "customer" && !known.has(label)) mistakes.push(unknownGroup(`/groupBy/${place}`, label, known));
   for (const label of Object.keys(filters))
     if (!known.has(label)) mistakes.push(unknownLabel(`/filters/${escaped(label)}`, label, known));
   const conditions = Object.values(filters).reduce((sum, filter) => sum + conditionCount(filter), 0);
@@ -114,7 +114,14 @@ export async function knownLabels(
 export function unknownLabel(pointer: string, label: string, known: ReadonlySet<string>): Mistake {
   const near = nearName(label, known);
   const hint = near === null ? "" : `  Did you mean ${JSON.stringify(near)}?`;
-  return { pointer, message: `The meter has no label ${JSON.stringify(label)}.${hint}` };
+  const names = [...known].map((name) => JSON.stringify(name)).join(", ");
+  return { pointer, message: `The meter has no label ${JSON.stringify(label)}; known: ${names}.${hint}` };
+}
+
+function unknownGroup(pointer: string, label: string, known: ReadonlySet<string>): Mistake {
+  const mistake = unknownLabel(pointer, label, known);
+  if (!label.includes(",")) return mistake;
+  return { pointer, message: `${mistake.message}  For several labels repeat the parameter, or send a list.` };
 }
 
 function windowsOf({ window, zone }: MeterQuestion, mistakes: Mistake[]): ZonedWindows | null {

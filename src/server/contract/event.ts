@@ -12,7 +12,8 @@ const problemShown = z.object({ pointer: z.string(), message: z.string() });
 const resultShown = z
   .object({
     status: z.enum(["stored", "duplicate", "conflict", "rejected"]).meta({
-      description: "duplicate: it was here already; conflict: another event has its source and id, which stays.",
+      description:
+        "stored: in a call that was not kept it would have been; duplicate: it was here already; conflict: another event has its source and id, which stays.",
     }),
     index: z.int().meta({ description: "Its place in the call, from 0." }),
     source: z.string().nullable(),
@@ -20,7 +21,7 @@ const resultShown = z
     held: z.array(z.object({ meter: z.string(), reason: z.string(), detail: z.string() })).optional(),
     unmetered: z
       .boolean()
-      .meta({ description: "No meter is for its type: it is kept, and a meter made later counts it." })
+      .meta({ description: "No meter counts or holds it: it is kept, and a meter made later can count it." })
       .optional(),
     problems: z.array(problemShown).optional(),
   })
@@ -28,7 +29,7 @@ const resultShown = z
 
 export const resultsShown = z
   .object({
-    stored: z.int(),
+    stored: z.int().meta({ description: "How many were stored by this call; 0 when `kept` is false." }),
     duplicates: z.int(),
     conflicts: z.int(),
     rejected: z.int(),
@@ -86,7 +87,7 @@ export const explanationShown = z
 export function showResults(results: readonly EventResult[], kept: boolean): z.output<typeof resultsShown> {
   const of = (wanted: EventResult["status"]): number => results.filter(({ status }) => status === wanted).length;
   return {
-    stored: of("stored"),
+    stored: kept ? of("stored") : 0,
     duplicates: of("duplicate"),
     conflicts: of("conflict"),
     rejected: of("rejected"),

@@ -61,7 +61,10 @@ export const usageAnswer = z
     held: z.array(z.object({ meter: z.string(), reason: z.string(), detail: z.string() })),
     unmetered: z
       .boolean()
-      .meta({ description: "No meter is for this id yet: it is kept, and a meter made later counts it" }),
+      .meta({
+        description:
+          "No meter counts or holds it, as when the id is misspelled: it is kept, and a meter made later can count it",
+      }),
   })
   .meta({ id: "UsageAnswer" });
 

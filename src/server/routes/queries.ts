@@ -8,6 +8,7 @@ import type { AnswerForm } from "../contract/answer-text.ts";
 import { instantShown, instantText } from "../contract/instant.ts";
 import { noQuery } from "../contract/listing.ts";
 import { answerShown, questionBody, questionOf, questionQuery } from "../contract/question.ts";
+import { inWireWords } from "../openmeter/wire-mistakes.ts";
 import { route, type Caller, type Reply, type Route } from "../route.ts";
 import { byId, byIdOrKey } from "./paths.ts";
 
@@ -76,6 +77,9 @@ const CONTENT_TYPES: Readonly<Record<AnswerForm, string>> = {
   csv: "text/csv; charset=utf-8; header=present",
 };
 
+/** Members of the engine's question that callers know by another name. */
+const NAMES = { window: "windowSize", zone: "timeZone" };
+
 async function ask(
   backend: Backend,
   caller: Caller,
@@ -87,7 +91,8 @@ async function ask(
   const meter = customer === null ? idOrKey : await visibleMeter(backend, customer, idOrKey);
   const question = questionOf(meter, customer === null ? given : ownPart(customer, given));
   const form = prefersCsv(headers.accept ?? "") ? "csv" : "json";
-  return { status: 200, body: await backend.writeAnswer({ question, form }), contentType: CONTENT_TYPES[form] };
+  const text = await inWireWords(NAMES, () => backend.writeAnswer({ question, form }));
+  return { status: 200, body: text, contentType: CONTENT_TYPES[form] };
 }
 
 type Holder = NonNullable<Caller["customer"]>;

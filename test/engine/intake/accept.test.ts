@@ -130,13 +130,22 @@ onBothStores("events that are sent", (make) => {
     expect(await ids(store)).toEqual(["ok"]);
   });
 
-  it("of a type without a meter are kept and said to be unmetered; a filter that fails does not make them so", async () => {
+  it("that no meter counts or holds are kept and said to be unmetered, though a meter may be for any type", async () => {
     const store = await make();
     const picky = sentCatalog({ ...sentTokens, match: [{ path: "data.model", op: "eq", value: "large" }] });
-    const call = batchCall([cloudEvent({ id: "a", type: "other" }), cloudEvent({ id: "b" })]);
-    const [reply] = await acceptEvents(store, picky, nobody, [call], START);
-    expect(resultsOf(reply)).toMatchObject([{ unmetered: true }, { unmetered: false }]);
-    expect(await ids(store)).toEqual(["a", "b"]);
+    const anyType = sentCatalog({ ...sentTokens, eventType: null, match: picky.meters[0]?.match ?? [] });
+    const sent = [
+      cloudEvent({ id: "a", type: "other" }),
+      cloudEvent({ id: "b" }),
+      cloudEvent({ id: "c", data: { tokens: 1, model: "large" } }),
+      cloudEvent({ id: "d", data: { tokens: "many", model: "large" } }),
+    ];
+    const said = [{ unmetered: true }, { unmetered: true }, { unmetered: false }, { unmetered: false }];
+    for (const judging of [picky, anyType]) {
+      const [reply] = await acceptEvents(store, judging, nobody, [batchCall(sent)], START);
+      expect(resultsOf(reply)).toMatchObject(said);
+    }
+    expect(await ids(store)).toEqual(["a", "b", "c", "d"]);
   });
 
   it("say which meters hold them and why, the future ones too", async () => {
