@@ -41,9 +41,37 @@ export interface ClientSettings {
   readonly tell: ErrorListener;
 }
 
+const OPTIONS: Readonly<Record<keyof MeterbookOptions, true>> = {
+  url: true,
+  apiKey: true,
+  source: true,
+  batch: true,
+  queue: true,
+  timeoutMs: true,
+  retries: true,
+  journal: true,
+  onError: true,
+  fetch: true,
+  clock: true,
+  random: true,
+};
+const BATCH_OPTIONS: Readonly<Record<keyof NonNullable<MeterbookOptions["batch"]>, true>> = {
+  events: true,
+  bytes: true,
+  waitMs: true,
+};
+const QUEUE_OPTIONS: Readonly<Record<keyof NonNullable<MeterbookOptions["queue"]>, true>> = {
+  events: true,
+  bytes: true,
+};
+
 /** Judges options and fills in what was left out. Throws InvalidOptionError. */
 export function clientSettings(options: MeterbookOptions): ClientSettings {
-  const { url, apiKey, source = "meterbook/client", journal, onError = warn, ...rest } = ownMembers(options);
+  const given = ownMembers(options);
+  assertKnown("", given, OPTIONS);
+  assertKnown("batch.", given.batch ?? {}, BATCH_OPTIONS);
+  assertKnown("queue.", given.queue ?? {}, QUEUE_OPTIONS);
+  const { url, apiKey, source = "meterbook/client", journal, onError = warn, ...rest } = given;
   const { timeoutMs = bounds.timeoutMs, retries = bounds.retries, clock = systemClock, random = systemRandom } = rest;
   const batch = ownMembers(rest.batch ?? {});
   const queue = ownMembers(rest.queue ?? {});
@@ -81,16 +109,34 @@ export function clientSettings(options: MeterbookOptions): ClientSettings {
   };
 }
 
+/** A name that is mistyped must not be a client without its key, or with other bounds. */
+function assertKnown(prefix: string, given: object, known: Readonly<Record<string, true>>): void {
+  const names = Object.keys(known);
+  for (const name of Object.keys(given)) {
+    if (names.includes(name)) continue;
+    const said = letters(name);
+    const meant =
+      names.find((each) => letters(each) === said) ??
+      names.find((each) => said !== "" && (letters(each).includes(said) || said.includes(letters(each))));
+    const guess = meant === undefined ? "." : `: did you mean ${prefix}${meant}?`;
+    throw new InvalidOptionError(`${prefix}${name}`, `is no option${guess} There are ${names.join(", ")}.`);
+  }
+}
+
+function letters(name: string): string {
+  return name.replace(/[^a-z]/gi, "").toLowerCase();
+}
+
 function serviceUrl(url: string | URL): string {
   let parsed: URL;
   try {
     parsed = new URL(url);
   } catch {
-    throw new InvalidOptionError("url", `is no URL: ${String(url)}`);
+    throw new InvalidOptionError("url", `is no URL: ${String(url)}; begin it with http:// or https://`);
   }
   const isHttp = parsed.protocol === "http:" || parsed.protocol === "https:";
   if (!isHttp || parsed.username !== "" || parsed.search !== "" || parsed.hash !== "")
-    throw new InvalidOptionError("url", "is not http(s)://host[:port][/path] alone");
+    throw new InvalidOptionError("url", "is not http://host[:port][/path] alone, or the same with https://");
   return `${parsed.origin}${parsed.pathname.replace(/\/+$/, "")}`;
 }
 

@@ -42,7 +42,7 @@ export function assertSafe(address: string, hasKeys: boolean): void {
     "METER_SERVER_UNSAFE",
     `Without a key, everybody who reaches ${address} could read and write usage.`,
     {
-      remedy: "Make a key first: meterbook keys create --scope admin; or listen at 127.0.0.1.",
+      remedy: "Make a key first: meterbook keys create --name admin --scope admin; or listen at 127.0.0.1.",
     },
   );
 }

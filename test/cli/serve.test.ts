@@ -161,6 +161,27 @@ describe("meterbook serve", () => {
       const open = await cli(directory, ["serve", "--host", "0.0.0.0", "--port", "0", "--json"]);
       expect(open.code).toBe(1);
       expect(open.stderr).toContain("METER_SERVER_UNSAFE");
+      for (const { stdout, stderr } of [taken, open]) expect(`${stdout}${stderr}`).not.toContain("Stopped");
+      const [, command = ""] = /meterbook (keys create[^;"]+)/.exec(open.stderr) ?? [];
+      expect((await cli(directory, command.split(" "))).code).toBe(0);
+    },
+    SLOW,
+  );
+
+  it(
+    "says how many meters there are, those made over the API too",
+    async () => {
+      const directory = workspace(YAML);
+      const { url, stop, text } = await served(directory);
+      expect(text()).toContain('"meters":1');
+      const made = await fetch(`${url}/v1/meters`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ key: "more", eventType: "agent_run", aggregate: "count" }),
+      });
+      expect([made.status, await made.text()]).toMatchObject([201, expect.any(String)]);
+      await stop("SIGTERM");
+      expect((await served(directory)).text()).toContain('"meters":2');
     },
     SLOW,
   );

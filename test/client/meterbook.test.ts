@@ -252,3 +252,21 @@ it("refuses options that cannot be meant", () => {
   ];
   for (const options of wrong) expect(() => new Meterbook(options)).toThrow(InvalidOptionError);
 });
+
+it.each([
+  [{ apikey: "mb_key" }, /^apikey is no option: did you mean apiKey\?/],
+  [{ api_key: "mb_key" }, /^api_key is no option: did you mean apiKey\?/],
+  [{ baseUrl: "http://127.0.0.1:1" }, /^baseUrl is no option: did you mean url\?/],
+  [{ timeout: 5 }, /^timeout is no option: did you mean timeoutMs\?/],
+  [{ colour: "red" }, /^colour is no option\. There are url, apiKey,/],
+  [{ batch: { Events: 5, events: 5 } }, /^batch\.Events is no option: did you mean batch\.events\?/],
+  [{ queue: { waitMs: 5, events: 5 } }, /^queue\.waitMs is no option\. There are events, bytes\./],
+])("says which option was meant by a name that is none: %j", (options, sentence) => {
+  const make = (): Meterbook => new Meterbook({ url: "http://127.0.0.1:1", ...options });
+  expect(make).toThrow(InvalidOptionError);
+  expect(make).toThrow(sentence);
+});
+
+it.each(["meter.example.com", "localhost:8888"])("says that the URL %s lacks http://", (url) => {
+  expect(() => new Meterbook({ url })).toThrow(/http:\/\/.*https:\/\//);
+});

@@ -2,11 +2,13 @@ import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
 import { assignCompany } from "../../engine/ingest/assign.ts";
-import type { CustomerMapping, HeldRow, OutboxRow } from "../../engine/ports.ts";
+import { listSessions } from "../../engine/intake/sessions.ts";
+import { limits } from "../../engine/limits.ts";
+import type { CustomerMapping, HeldRow, OutboxRow, Store } from "../../engine/ports.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
 import { countOf, limitOption } from "../instants.ts";
-import { cutHint, grouped, instant, stamp, visible, type Output } from "../output.ts";
+import { cutHint, grouped, instant, numbered, stamp, visible, type Output } from "../output.ts";
 import { heldReplayCommand } from "./held-replay.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
@@ -66,7 +68,9 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
     }
     return;
   }
-  if (rows.length + reports.length === 0) return out.line("Nothing is held, refused or in conflict.");
+  const sessions = await sessionsHint(store);
+  if (rows.length + reports.length === 0 && sessions === null)
+    return out.line("Nothing is held, refused or in conflict.");
   if (rows.length > 0) {
     const cells = rows.map((row) => [
       row.id,
@@ -93,6 +97,16 @@ async function list({ store }: MeterNode, limit: number, out: Output): Promise<v
   const cut = cutHint(rows.length, limit);
   if (cut !== null) out.hint(cut);
   for (const way of waysOut(rows, reports)) out.hint(way);
+  if (sessions !== null) out.hint(sessions);
+}
+
+/** That sessions wait for a decision, and who shows them; null when none does. */
+async function sessionsHint(register: Store): Promise<string | null> {
+  const query = { state: "held", limit: limits.sessionsPageMax } as const;
+  const { sessions, next } = await listSessions({ register, now: () => systemClock.now() }, query);
+  if (sessions.length === 0) return null;
+  const count = `${numbered(sessions.length, "session")}${next === null ? "" : " and more"}`;
+  return `${count} held for a start or an end: GET /v1/sessions?state=held of \`meterbook serve\` shows which, and why.`;
 }
 
 const isRecord = ({ source }: HeldRow): boolean => source.startsWith("guide/");

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { createApiKey, listApiKeys, revokeApiKey, type ApiKey, type KeyScope } from "../../engine/registry/api-keys.ts";
 import type { Store } from "../../engine/ports.ts";
 import { systemClock, systemRandom } from "../../runtime/system.ts";
-import { instantMs } from "../instants.ts";
+import { endMs } from "../instants.ts";
 import { instant, type Output } from "../output.ts";
 import { withNode, type CommonOptions } from "../session.ts";
 
@@ -42,7 +42,7 @@ function createCommand(): Command {
     .addOption(
       new Option("--scope <scope...>", "what it may do; admin may everything").choices(SCOPES).makeOptionMandatory(),
     )
-    .option("--expires <instant>", "when it ends: 2027-01-01, or an instant with zone")
+    .option("--expires <when>", "when it ends: in 24h or 90d, at 2027-01-01, or at an instant with zone")
     .addHelpText("after", "\nExample: meterbook keys create --name gateway --scope ingest")
     .action(async (options: CreateOptions) => {
       process.exitCode = await withNode(options, ({ store }, out) => create(store, options, out), { startsApp: true });
@@ -51,7 +51,7 @@ function createCommand(): Command {
 
 async function create(store: Store, { name, scope, expires, by }: CreateOptions, out: Output): Promise<void> {
   const now = systemClock.now();
-  const expiresAt = expires === undefined ? null : instantMs(expires, "--expires", now);
+  const expiresAt = expires === undefined ? null : endMs(expires, "--expires", now);
   const draft = { name, scopes: scope, expiresAt };
   const { key, text } = await createApiKey(store, { draft, author: `operator:${by}` }, { now, random: systemRandom });
   if (out.json) return out.record({ ...shown(key), key: text });

@@ -103,6 +103,7 @@ async function listenUntilStopped(running: Running): Promise<number> {
   const { options, settings, read, service, logger, stop, asked } = running;
   const { host, port, basePath } = settings.server;
   await assertServiceSafe(service.backend, host);
+  const meters = await service.backend.listMeters({ includeDeleted: false });
   const listener = await listenHttp((request, response) => service.router(request, response), { host, port });
   const reload = configReloader({
     read,
@@ -113,7 +114,7 @@ async function listenUntilStopped(running: Running): Promise<number> {
   const onHangUp = (): void => void reload();
   const file = findConfig({ config: options.config, directory: process.cwd() });
   const unwatch = options.watch === true && file !== null ? watchFile(file, onHangUp) : () => undefined;
-  announce(`${listener.url}${basePath}`, running);
+  announce(`${listener.url}${basePath}`, meters.length, running);
   asked.take(onHangUp);
   const exit = await stop.came;
   asked.ignore();
@@ -140,8 +141,8 @@ function servedSettings(options: ServeOptions): Settings {
   return { ...settings, server: { ...settings.server, host, port } };
 }
 
-function announce(url: string, { settings, isNew, options, logger }: Running): void {
-  const facts = { url, database: settings.storage.path, meters: settings.meters.length };
+function announce(url: string, meters: number, { settings, isNew, options, logger }: Running): void {
+  const facts = { url, database: settings.storage.path, meters };
   logger.info(facts, `Listening at ${url}`);
   if (process.stdout.isTTY !== true || options.json === true) return;
   const out = output({ json: false });

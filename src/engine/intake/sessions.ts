@@ -58,7 +58,7 @@ export function openSessions(desk: SessionDesk): Sessions {
   };
   return {
     record: (boundary, author) => inTurn(() => record(desk, boundary, author)),
-    list: (query) => list(desk, query),
+    list: (query) => listSessions(desk, query),
     dismiss: (id, author) => inTurn(() => dismiss(desk, id, author)),
     finishAll: () => inTurn(() => finishAll(desk)),
   };
@@ -236,7 +236,11 @@ async function finishAll(desk: SessionDesk): Promise<number> {
   }
 }
 
-async function list(desk: SessionDesk, { state, tenantId, after, limit }: SessionQuery): Promise<SessionPage> {
+/** A page of sessions that wait. It changes nothing, so that it needs no more than a register. */
+export async function listSessions(
+  desk: Pick<SessionDesk, "register" | "now">,
+  { state, tenantId, after, limit }: SessionQuery,
+): Promise<SessionPage> {
   const now = desk.now();
   const sessions: SessionView[] = [];
   let last = after ?? "";
