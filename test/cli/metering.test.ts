@@ -102,6 +102,21 @@ it("provision, records, held replay and purge do the whole round, and say what t
   expect(records(await cli(folder, ["verify", "--json"]))[0]).toMatchObject({ ok: true });
 }, 120_000);
 
+it("records that fit no rule are told as such, and not as counted", async () => {
+  const conditional = YAML.replace(
+    "{ category: printing, groupBy",
+    "{ when: { data.tray: [A4] }, category: printing, groupBy",
+  );
+  const folder = workspace(conditional);
+  await cli(folder, ["provision", "--since", "2024-08-01"]);
+  writeFileSync(join(folder, "jobs.ndjson"), [job(1), job(2, { tray: "A3" }), job(3, { tray: "B5" })].join(""));
+  const taken = await cli(folder, ["records", "take", "prints", "jobs.ndjson"]);
+  expect(taken.stdout).toContain(
+    "3 records: 3 stored, 0 duplicates, 0 conflicts\n1 counted, 1 suspended, 1 fit no rule\n",
+  );
+  expect(taken.stderr).toContain("guides.prints.rules");
+}, 120_000);
+
 it("provision and records say what is wrong with a call", async () => {
   const bare = workspace("version: 1\nstorage: { path: ./meter.db }\nmeters: {}\n");
   expect((await cli(bare, ["provision"])).stderr).toContain("The configuration has nothing to provision.");

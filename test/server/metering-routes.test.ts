@@ -57,7 +57,11 @@ it("The tutorial's calls work over HTTP: types, meters, records, suspense, final
   const taken = await call("POST", "/v1/records/botbot", {
     records: [session("a", { apiCalls: 60 }), session("a", { apiCalls: 60 }), session("b", { region: "unknown" })],
   });
-  expect(taken).toMatchObject({ status: 200, body: { stored: 2, duplicates: 1, suspended: 1 } });
+  expect(taken).toMatchObject({ status: 200, body: { stored: 2, duplicates: 1, suspended: 1, unmatched: 0 } });
+  const stray = [session("stray", { apiCallsType: "L9" })];
+  const strayed = await call("POST", "/v1/records/botbot", { records: stray });
+  expect(strayed).toMatchObject({ status: 200, body: { stored: 1, suspended: 0, unmatched: 1 } });
+  expect((await call("POST", "/v1/records/botbot", { records: stray })).body).toMatchObject({ unmatched: 0 });
   expect((await call("GET", `/v1/buckets/${meter.body.id}`)).body).toMatchObject({ value: "60", reached: ["half"] });
   const [early] = (await call("GET", "/v1/final-records?kind=threshold")).body.data;
   expect(early).toMatchObject({ kind: "threshold", value: "60", metadata: { tier: "gold" } });
