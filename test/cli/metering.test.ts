@@ -121,7 +121,25 @@ it("provision and records say what is wrong with a call", async () => {
   const bare = workspace("version: 1\nstorage: { path: ./meter.db }\nmeters: {}\n");
   expect((await cli(bare, ["provision"])).stderr).toContain("The configuration has nothing to provision.");
   const folder = workspace(YAML);
+  expect((await cli(folder, ["check"])).stdout).toBe(
+    "✓ 0 meters; to provision: 1 meter type, 1 guide, 1 customer's meter\n",
+  );
+  expect(records(await cli(folder, ["check", "--json"]))[0]).toMatchObject({
+    provisions: { meterTypes: ["Prints"], guides: ["prints"], customerMeters: 1 },
+  });
+  writeFileSync(join(folder, "good.ndjson"), job(1));
+  const early = await cli(folder, ["records", "take", "prints", "good.ndjson"]);
+  expect([early.code, early.stderr]).toEqual([1, expect.stringContaining("Run `meterbook provision` to make it")]);
   await cli(folder, ["provision"]);
+  expect((await cli(folder, ["records", "take", "fleet", "good.ndjson"])).stderr).toContain(
+    'There is no guide "fleet".\nRun `meterbook provision`',
+  );
+  const misspelt = await cli(folder, ["purge", "--guide", "print", "--yes"]);
+  expect([misspelt.code, misspelt.stderr]).toEqual([
+    1,
+    expect.stringContaining('There is no guide "print".\nDid you mean "prints"?'),
+  ]);
+  expect((await cli(folder, ["purge", "--type", "Print", "--yes"])).stderr).toContain('Did you mean "Prints"?');
   writeFileSync(join(folder, "bad.ndjson"), `${job(1)}{`);
   expect((await cli(folder, ["records", "take", "prints", "bad.ndjson"])).stderr).toContain(
     "Line 2 of bad.ndjson is not JSON",

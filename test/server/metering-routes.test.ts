@@ -79,6 +79,11 @@ it("The tutorial's calls work over HTTP: types, meters, records, suspense, final
   const final = await call("GET", "/v1/final-records?kind=final&meterKey=botbot&userId=FinTech");
   expect(final.body.data).toMatchObject([{ value: "70", records: 2, revision: 1 }]);
   expect((await call("DELETE", "/v1/meter-types/L1_Llama3")).status).toBe(409);
+  for (const unknown of ["meterKey=botbit", "meterType=L1_Llama"])
+    expect(await call("DELETE", `/v1/buckets?${unknown}`)).toMatchObject({
+      status: 404,
+      body: { code: "METER_NOT_FOUND", detail: expect.stringContaining("Did you mean") },
+    });
   expect((await call("DELETE", "/v1/buckets?meterKey=botbot&dryRun")).body).toMatchObject({
     meters: 1,
     applied: false,
