@@ -51,7 +51,8 @@ it("provision, records, held replay and purge do the whole round, and say what t
     "",
   ]);
   const held = await cli(folder, ["held"]);
-  expect(held.stdout).toMatch(/j2 .* prints_records .* invalid_record .* data\.tray is not as the guide wants it/);
+  expect(held.stdout).toMatch(/j2 .* prints_records .* invalid_record .* data\.tray is "B5", wants one of "A4", "A3"/);
+  expect(held.stdout.match(/^j2 /gm)).toHaveLength(1);
   expect(held.stderr).toContain("meterbook held replay");
   const still = await cli(folder, ["held", "replay", "j2", "--set", "data.tray=B4", "--dry-run"]);
   expect([still.code, still.stdout]).toEqual([
@@ -109,12 +110,14 @@ it("records that fit no rule are told as such, and not as counted", async () => 
   );
   const folder = workspace(conditional);
   await cli(folder, ["provision", "--since", "2024-08-01"]);
-  writeFileSync(join(folder, "jobs.ndjson"), [job(1), job(2, { tray: "A3" }), job(3, { tray: "B5" })].join(""));
+  writeFileSync(join(folder, "jobs.ndjson"), [job(1), job(2, { tray: "A3" }), job(3, { printer: "P-8" })].join(""));
   const taken = await cli(folder, ["records", "take", "prints", "jobs.ndjson"]);
   expect(taken.stdout).toContain(
     "3 records: 3 stored, 0 duplicates, 0 conflicts\n1 counted, 1 suspended, 1 fit no rule\n",
   );
   expect(taken.stderr).toContain("guides.prints.rules");
+  const held = records(await cli(folder, ["held", "--limit", "1", "--json"]));
+  expect(held).toMatchObject([{ id: "j3", reason: "no_meter", detail: "P-8 has no meter of the category printing" }]);
 }, 120_000);
 
 it("provision and records say what is wrong with a call", async () => {
