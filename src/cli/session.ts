@@ -50,7 +50,7 @@ export async function withNode(
   // A misspelt path must not read as "no usage", and a command that reads makes no database.
   if (startsApp !== true && !existsSync(settings.storage.path) && !existsSync(journalRoot(settings))) {
     throw new MeterbookError("METER_STORE_UNREADABLE", `There is no database ${settings.storage.path} yet.`, {
-      remedy: "It is made when the app starts with meter(). Otherwise look at storage.path, or --db.",
+      remedy: `${settings.metering === undefined ? "It is made" : "Run `meterbook provision` to make it, with the guides of the configuration; or it is made"} when the app starts with meter(). Otherwise look at storage.path, or --db.`,
     });
   }
   const node = await openNode({

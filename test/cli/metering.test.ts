@@ -51,7 +51,8 @@ it("provision, records, held replay and purge do the whole round, and say what t
     "",
   ]);
   const held = await cli(folder, ["held"]);
-  expect(held.stdout).toMatch(/j2 .* prints_records .* invalid_record .* data\.tray is not as the guide wants it/);
+  expect(held.stdout).toMatch(/j2 .* prints_records .* invalid_record .* data\.tray is "B5", wants one of "A4", "A3"/);
+  expect(held.stdout.match(/^j2 /gm)).toHaveLength(1);
   expect(held.stderr).toContain("meterbook held replay");
   const still = await cli(folder, ["held", "replay", "j2", "--set", "data.tray=B4", "--dry-run"]);
   expect([still.code, still.stdout]).toEqual([
@@ -102,11 +103,46 @@ it("provision, records, held replay and purge do the whole round, and say what t
   expect(records(await cli(folder, ["verify", "--json"]))[0]).toMatchObject({ ok: true });
 }, 120_000);
 
+it("records that fit no rule are told as such, and not as counted", async () => {
+  const conditional = YAML.replace(
+    "{ category: printing, groupBy",
+    "{ when: { data.tray: [A4] }, category: printing, groupBy",
+  );
+  const folder = workspace(conditional);
+  await cli(folder, ["provision", "--since", "2024-08-01"]);
+  writeFileSync(join(folder, "jobs.ndjson"), [job(1), job(2, { tray: "A3" }), job(3, { printer: "P-8" })].join(""));
+  const taken = await cli(folder, ["records", "take", "prints", "jobs.ndjson"]);
+  expect(taken.stdout).toContain(
+    "3 records: 3 stored, 0 duplicates, 0 conflicts\n1 counted, 1 suspended, 1 fit no rule\n",
+  );
+  expect(taken.stderr).toContain("guides.prints.rules");
+  const held = records(await cli(folder, ["held", "--limit", "1", "--json"]));
+  expect(held).toMatchObject([{ id: "j3", reason: "no_meter", detail: "P-8 has no meter of the category printing" }]);
+}, 120_000);
+
 it("provision and records say what is wrong with a call", async () => {
   const bare = workspace("version: 1\nstorage: { path: ./meter.db }\nmeters: {}\n");
   expect((await cli(bare, ["provision"])).stderr).toContain("The configuration has nothing to provision.");
   const folder = workspace(YAML);
+  expect((await cli(folder, ["check"])).stdout).toBe(
+    "✓ 0 meters; to provision: 1 meter type, 1 guide, 1 customer's meter\n",
+  );
+  expect(records(await cli(folder, ["check", "--json"]))[0]).toMatchObject({
+    provisions: { meterTypes: ["Prints"], guides: ["prints"], customerMeters: 1 },
+  });
+  writeFileSync(join(folder, "good.ndjson"), job(1));
+  const early = await cli(folder, ["records", "take", "prints", "good.ndjson"]);
+  expect([early.code, early.stderr]).toEqual([1, expect.stringContaining("Run `meterbook provision` to make it")]);
   await cli(folder, ["provision"]);
+  expect((await cli(folder, ["records", "take", "fleet", "good.ndjson"])).stderr).toContain(
+    'There is no guide "fleet".\nRun `meterbook provision`',
+  );
+  const misspelt = await cli(folder, ["purge", "--guide", "print", "--yes"]);
+  expect([misspelt.code, misspelt.stderr]).toEqual([
+    1,
+    expect.stringContaining('There is no guide "print".\nDid you mean "prints"?'),
+  ]);
+  expect((await cli(folder, ["purge", "--type", "Print", "--yes"])).stderr).toContain('Did you mean "Prints"?');
   writeFileSync(join(folder, "bad.ndjson"), `${job(1)}{`);
   expect((await cli(folder, ["records", "take", "prints", "bad.ndjson"])).stderr).toContain(
     "Line 2 of bad.ndjson is not JSON",

@@ -57,7 +57,11 @@ it("The tutorial's calls work over HTTP: types, meters, records, suspense, final
   const taken = await call("POST", "/v1/records/botbot", {
     records: [session("a", { apiCalls: 60 }), session("a", { apiCalls: 60 }), session("b", { region: "unknown" })],
   });
-  expect(taken).toMatchObject({ status: 200, body: { stored: 2, duplicates: 1, suspended: 1 } });
+  expect(taken).toMatchObject({ status: 200, body: { stored: 2, duplicates: 1, suspended: 1, unmatched: 0 } });
+  const stray = [session("stray", { apiCallsType: "L9" })];
+  const strayed = await call("POST", "/v1/records/botbot", { records: stray });
+  expect(strayed).toMatchObject({ status: 200, body: { stored: 1, suspended: 0, unmatched: 1 } });
+  expect((await call("POST", "/v1/records/botbot", { records: stray })).body).toMatchObject({ unmatched: 0 });
   expect((await call("GET", `/v1/buckets/${meter.body.id}`)).body).toMatchObject({ value: "60", reached: ["half"] });
   const [early] = (await call("GET", "/v1/final-records?kind=threshold")).body.data;
   expect(early).toMatchObject({ kind: "threshold", value: "60", metadata: { tier: "gold" } });
@@ -75,6 +79,11 @@ it("The tutorial's calls work over HTTP: types, meters, records, suspense, final
   const final = await call("GET", "/v1/final-records?kind=final&meterKey=botbot&userId=FinTech");
   expect(final.body.data).toMatchObject([{ value: "70", records: 2, revision: 1 }]);
   expect((await call("DELETE", "/v1/meter-types/L1_Llama3")).status).toBe(409);
+  for (const unknown of ["meterKey=botbit", "meterType=L1_Llama"])
+    expect(await call("DELETE", `/v1/buckets?${unknown}`)).toMatchObject({
+      status: 404,
+      body: { code: "METER_NOT_FOUND", detail: expect.stringContaining("Did you mean") },
+    });
   expect((await call("DELETE", "/v1/buckets?meterKey=botbot&dryRun")).body).toMatchObject({
     meters: 1,
     applied: false,

@@ -1,9 +1,11 @@
 import { Command } from "commander";
 
 import { formatDecimal } from "../../core/decimal.ts";
+import { recordsMeter } from "../../core/guide.ts";
 import { assignCompany } from "../../engine/ingest/assign.ts";
 import { listSessions } from "../../engine/intake/sessions.ts";
 import { limits } from "../../engine/limits.ts";
+import { listSuspended } from "../../engine/periods/suspense.ts";
 import type { CustomerMapping, HeldRow, OutboxRow, Store } from "../../engine/ports.ts";
 import type { MeterNode } from "../../runtime/node.ts";
 import { systemClock } from "../../runtime/system.ts";
@@ -45,7 +47,7 @@ export function heldCommand(): Command {
 }
 
 async function list({ store }: MeterNode, limit: number, out: Output): Promise<void> {
-  const rows = await store.held({ order: "newest", limit });
+  const rows = await toldRows(store, await heldOnce(store, limit));
   const reports: OutboxRow[] = [];
   for (const state of ["held", "dead", "conflict"] as const) reports.push(...(await store.outbox({ state, limit })));
   const mappings = await store.customerMappings([...new Set(reports.map((row) => row.company))]);
@@ -107,6 +109,26 @@ async function sessionsHint(register: Store): Promise<string | null> {
   if (sessions.length === 0) return null;
   const count = `${numbered(sessions.length, "session")}${next === null ? "" : " and more"}`;
   return `${count} held for a start or an end: GET /v1/sessions?state=held of \`meterbook serve\` shows which, and why.`;
+}
+
+/** Held rows, newest first; a suspended record once, though each meter of its guide holds it. */
+async function heldOnce(store: Store, limit: number): Promise<readonly HeldRow[]> {
+  for (let asked = limit; ; asked *= 2) {
+    const rows = await store.held({ order: "newest", limit: asked });
+    const once = rows.filter((row) => !isRecord(row) || row.meter === recordsMeter(row.source.slice("guide/".length)));
+    if (once.length >= limit || rows.length < asked) return once.slice(0, limit);
+  }
+}
+
+/** Rows whose suspended records say what is wrong with them now, with the names that it is wrong for. */
+async function toldRows(store: Store, rows: readonly HeldRow[]): Promise<readonly HeldRow[]> {
+  const limit = rows.filter(isRecord).length;
+  if (limit === 0) return rows;
+  const { records } = await listSuspended({ store, now: systemClock.now() }, { guide: null, limit });
+  return rows.map((row) => {
+    const problems = records.find(({ seq }) => isRecord(row) && seq === row.seq)?.problems ?? [];
+    return problems.length === 0 ? row : { ...row, detail: problems.join("; ") };
+  });
 }
 
 const isRecord = ({ source }: HeldRow): boolean => source.startsWith("guide/");

@@ -95,7 +95,7 @@ async function take(
   records: readonly Json[],
   out: Output,
 ): Promise<void> {
-  const total = { stored: 0, duplicates: 0, conflicts: 0, suspended: 0, metersCreated: 0 };
+  const total = { stored: 0, duplicates: 0, conflicts: 0, suspended: 0, unmatched: 0, metersCreated: 0 };
   const reasons = new Map<string, Reason>();
   const sinks = sinksOf({ settings });
   for (let start = 0; start < records.length; start += limits.recordsMax) {
@@ -106,17 +106,22 @@ async function take(
     total.duplicates += reply.duplicates;
     total.conflicts += reply.conflicts;
     total.suspended += reply.suspended;
+    total.unmatched += reply.unmatched;
     total.metersCreated += reply.metersCreated;
     noteResults(reply, start, reasons, out);
   }
   if (out.json) return;
-  const { stored, duplicates, conflicts, suspended } = total;
+  const { stored, duplicates, conflicts, suspended, unmatched } = total;
   out.line(
     `${numbered(records.length, "record")}: ${stored} stored, ${numbered(duplicates, "duplicate")}, ${numbered(conflicts, "conflict")}`,
   );
-  out.line(`${stored - suspended} counted, ${suspended} suspended`);
+  const counts = [`${stored - suspended - unmatched} counted`, `${suspended} suspended`];
+  if (unmatched > 0) counts.push(`${unmatched} fit no rule`);
+  out.line(counts.join(", "));
   for (const [reason, { number, example }] of reasons) out.line(`  ${reason}: ${number}, such as: ${visible(example)}`);
   if (total.metersCreated > 0) out.line(`${numbered(total.metersCreated, "meter")} made on first use`);
+  if (unmatched > 0)
+    out.hint(`Records that fit no rule are stored and update no meter; guides.${guide}.rules says which records do.`);
   if (reasons.has("inactive"))
     out.hint("Meters count from when they were made; provision --since <time> makes them begin earlier.");
   if (suspended > 0)

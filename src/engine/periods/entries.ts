@@ -1,4 +1,5 @@
 import { MeterbookError } from "../../core/errors.ts";
+import { nearName } from "../../core/near-name.ts";
 import type { EntryKind, EntryQuery, RegisterChange, RegisterEntry, Store } from "../ports.ts";
 import { limits } from "../limits.ts";
 
@@ -62,7 +63,7 @@ export async function change(
 
 /** The living entry with this id, or with this name. METER_NOT_FOUND. */
 export async function entryNamed(
-  store: Pick<Store, "getEntry" | "findEntry">,
+  store: Pick<Store, "getEntry" | "findEntry" | "listEntries">,
   kind: EntryKind,
   idOrName: string,
   what: string,
@@ -70,5 +71,23 @@ export async function entryNamed(
   const byId = await store.getEntry(kind, idOrName);
   const found = byId === null || byId.deletedAt !== null ? await store.findEntry(kind, idOrName) : byId;
   if (found !== null) return found;
-  throw new MeterbookError("METER_NOT_FOUND", `There is no ${what} ${JSON.stringify(idOrName)}.`);
+  const remedy = isProvisioned(kind) ? await provisionRemedy(store, kind, idOrName) : null;
+  throw new MeterbookError(
+    "METER_NOT_FOUND",
+    `There is no ${what} ${JSON.stringify(idOrName)}.`,
+    remedy === null ? {} : { remedy },
+  );
+}
+
+function isProvisioned(kind: EntryKind): boolean {
+  return kind === "guide" || kind === "meter_type";
+}
+
+/** What a configuration says counts only once it was provisioned. */
+async function provisionRemedy(store: Pick<Store, "listEntries">, kind: EntryKind, sought: string): Promise<string> {
+  const known: string[] = [];
+  for await (const { names } of entriesOf(store, { kind })) known.push(...names);
+  const near = nearName(sought, known);
+  const meant = near === null ? "" : `Did you mean "${near}"? `;
+  return `${meant}Run \`meterbook provision\` if it is new in the configuration.`;
 }

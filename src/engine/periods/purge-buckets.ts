@@ -1,5 +1,6 @@
 import { MeterbookError } from "../../core/errors.ts";
 import type { Guide } from "../../core/guide.ts";
+import { ownMember } from "../../core/own-member.ts";
 import { nextReset } from "../../core/reset-schedule.ts";
 import { limits } from "../limits.ts";
 import { bucketEnd, bucketOf, getBucket, listBuckets, type BucketQuery, type StoredBucket } from "./buckets.ts";
@@ -23,13 +24,15 @@ export type LastClosing = Pick<ClosingOptions, "catalog" | "sinks">;
 /**
  * Deletes customers' meters: of a guide, of a type, or all. What was billed of them stays: final records, records and
  * usage. Periods that are over, up to the last one that counted anything, get their final records first; usage of one
- * that is not over makes none any more. Doing it again deletes nothing.
+ * that is not over makes none any more. Doing it again deletes nothing. METER_NOT_FOUND for the guide or the type.
  */
 export async function purgeBuckets(
   desk: Desk,
   query: Pick<BucketQuery, "guide" | "meterType">,
   { dryRun, ...closing }: { readonly dryRun: boolean } & LastClosing,
 ): Promise<PurgeSummary> {
+  const named = ownMember(query, "guide");
+  if (named !== undefined) await getGuide(desk.store, named);
   const gone: StoredBucket[] = [];
   let finalRecords = 0;
   for (const bucket of await listBuckets(desk.store, query)) {

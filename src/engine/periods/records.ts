@@ -41,6 +41,8 @@ export interface RecordsReply {
   readonly conflicts: number;
   /** Stored, and counted nowhere until they are replayed. */
   readonly suspended: number;
+  /** Stored, and of no rule of the guide: they update no meter. */
+  readonly unmatched: number;
   readonly metersCreated: number;
   readonly results: readonly RecordResult[];
 }
@@ -307,6 +309,9 @@ function replyOf(
     duplicates: numberOf("duplicate"),
     conflicts: numberOf("conflict"),
     suspended: results.filter(({ suspended }) => suspended !== null).length,
+    unmatched: results.filter(
+      ({ status, suspended, rules }) => status === "stored" && suspended === null && rules.length === 0,
+    ).length,
     metersCreated,
     results,
   };

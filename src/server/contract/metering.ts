@@ -220,7 +220,8 @@ export const recordsShown = z.object({
   stored: z.int(),
   duplicates: z.int(),
   conflicts: z.int(),
-  suspended: z.int(),
+  suspended: z.int().meta({ description: "Stored, and counted nowhere until they are replayed." }),
+  unmatched: z.int().meta({ description: "Stored, and of no rule of the guide: they update no meter." }),
   metersCreated: z.int(),
   results: z.array(
     z.object({

@@ -59,12 +59,10 @@ export const usageAnswer = z
     source: z.string(),
     id: z.string(),
     held: z.array(z.object({ meter: z.string(), reason: z.string(), detail: z.string() })),
-    unmetered: z
-      .boolean()
-      .meta({
-        description:
-          "No meter counts or holds it, as when the id is misspelled: it is kept, and a meter made later can count it",
-      }),
+    unmetered: z.boolean().meta({
+      description:
+        "No meter counts or holds it, as when the id is misspelled: it is kept, and a meter made later can count it",
+    }),
   })
   .meta({ id: "UsageAnswer" });
 
