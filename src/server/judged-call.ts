@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { closestTo } from "../config/suggestion.ts";
+import { ownMembers } from "../core/own-member.ts";
 import { limits } from "../engine/limits.ts";
 import type { Mistake } from "./problem.ts";
 import type { Route } from "./route.ts";
@@ -23,7 +24,7 @@ export function judgeValues(route: Route, sent: SentValues): JudgedValues {
     if (schema === undefined) return value;
     const known: KnownNames = new Map();
     const read = schema.safeParse(value, { error: (issue) => noteNames(known, issue) });
-    if (read.success) return read.data;
+    if (read.success) return withoutPrototype(read.data);
     // One by one: of a call that is all mistakes only so many are worth the work.
     for (const found of mistakesOf(read.error.issues, { place, known }, [])) {
       if (mistakes.length >= limits.mistakesMax) break;
@@ -100,4 +101,9 @@ function mistake(place: Mistake["in"], path: readonly PropertyKey[], message: st
 
 function sentence(message: string): string {
   return message.replace(/^Invalid input: /, "");
+}
+
+/** A route reads members that may be absent: what somebody put into Object.prototype must not stand in for them. */
+function withoutPrototype(value: unknown): unknown {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? ownMembers(value) : value;
 }
